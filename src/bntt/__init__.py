@@ -1,0 +1,31 @@
+"""Deep spiking networks trained with Batch Normalization Through Time."""
+
+from .encode import Direct, Poisson
+from .neuron import LIF, NormLIF, Readout
+from .norm import BNTT, NoNorm, SharedBN
+from .ops import backend, backend_report
+from .surrogate import ATan, FastSigmoid, Rectangle, Triangle
+from .vgg import VGG, vgg5, vgg9, vgg11
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BNTT",
+    "LIF",
+    "VGG",
+    "ATan",
+    "Direct",
+    "FastSigmoid",
+    "NoNorm",
+    "NormLIF",
+    "Poisson",
+    "Readout",
+    "Rectangle",
+    "SharedBN",
+    "Triangle",
+    "backend",
+    "backend_report",
+    "vgg5",
+    "vgg9",
+    "vgg11",
+]

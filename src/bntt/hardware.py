@@ -1,0 +1,68 @@
+"""What the machine can do, by its own flags: torch reports bfloat16 where it emulates it."""
+
+import ctypes
+import os
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+
+import torch
+
+FLAGS = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx512f", "avx2")
+
+
+@cache
+def processor() -> dict[str, str | int | list[str]]:
+    """Model name, cores and the instruction sets that matter here, from the system."""
+    entries = _cpuinfo()
+    flags = entries.get("flags", entries.get("Features", "")).split()
+    return {
+        "model": entries.get("model name", platform.processor() or platform.machine()),
+        "cores": os.cpu_count() or 1,
+        "flags": [flag for flag in FLAGS if flag in flags],
+    }
+
+
+def bf16_in_hardware(device: torch.device | str = "cpu") -> bool:
+    """Whether bfloat16 convolutions run in hardware rather than emulated."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    flags = processor()["flags"]
+    return isinstance(flags, list) and bool({"amx_bf16", "avx512_bf16"} & set(flags))
+
+
+def precision(wanted: str, device: torch.device | str = "cpu") -> tuple[str, str]:
+    """``"float32"`` or ``"bfloat16"`` for a recipe's ``precision``, and the reason."""
+    if wanted != "auto":
+        return wanted, "asked for"
+    if bf16_in_hardware(device):
+        return "bfloat16", "the processor has bfloat16 in hardware"
+    return "float32", "the processor would emulate bfloat16"
+
+
+def keep_freed_memory() -> None:
+    """Let the allocator keep what is freed, where the system's is glibc.
+
+    Layers allocate and free hundreds of megabytes at every step; handed back to the system,
+    each page is cleared and mapped again, which costs more than the arithmetic. For
+    programs, not for libraries: it holds for the whole process.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_trim_threshold, m_mmap_max = -1, -4
+        mallopt(m_mmap_max, 0)
+        mallopt(m_trim_threshold, 2**31 - 1)
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's entries in ``/proc/cpuinfo``; nothing elsewhere."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {}
+    first = path.read_text().split("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -1,0 +1,176 @@
+"""Neurons as modules: LIF, the fused norm and LIF, and the read-out that never fires."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .norm import TemporalNorm, from_elements, to_elements
+from .ops import affine_lif, check_neuron
+from .surrogate import Surrogate, Triangle
+
+Sequence = Float[Tensor, "T N *S"]
+State = Float[Tensor, " N *S"]
+
+
+class LIF(nn.Module):
+    r"""Leaky integrate-and-fire neurons over a whole sequence (M1-M4).
+
+    .. math::
+        u^t = \lambda v^{t-1} + x^t, \qquad
+        s^t = [u^t > v_{th}], \qquad
+        v^t = u^t - v_{th} s^t
+
+    The comparison is strict: a neuron exactly at threshold stays silent. A call keeps
+    nothing behind; to continue in time, pass the membrane that it returns.
+
+    Args:
+        leak: :math:`\lambda`, the fraction of ``v`` kept per time-step, in ``[0, 1]``; 1 is
+            a perfect integrator. A time constant tau converts to ``1 - 1/tau``.
+        v_threshold: Firing threshold, positive, in units of ``v``.
+        reset: ``"soft"`` subtracts the threshold, ``"hard"`` sets ``v`` to 0, ``"none"``
+            leaves it.
+        surrogate: What backward uses in place of the step's derivative.
+        detach_reset: Whether backward ignores that a spike resets.
+
+    Raises:
+        ValueError: If a value is out of range.
+
+    Example:
+        >>> lif = LIF(leak=0.5)
+        >>> current = torch.tensor([0.75, 0.75, 0.75]).reshape(3, 1, 1)
+        >>> spikes, v = lif(current, return_state=True)
+        >>> spikes.flatten().tolist(), v.item()
+        ([0.0, 1.0, 0.0], 0.8125)
+    """
+
+    def __init__(
+        self,
+        leak: float,
+        v_threshold: float = 1.0,
+        reset: str = "soft",
+        surrogate: Surrogate = Triangle(),
+        detach_reset: bool = True,
+    ) -> None:
+        super().__init__()
+        check_neuron(leak, v_threshold, reset)
+        self.leak, self.v_threshold, self.reset = leak, v_threshold, reset
+        self.surrogate, self.detach_reset = surrogate, detach_reset
+
+    def forward(
+        self, current: Sequence, v: State | None = None, *, return_state: bool = False
+    ) -> Sequence | tuple[Sequence, State]:
+        """Spikes ``[T, N, *S]``, with the last membrane if ``return_state``.
+
+        Args:
+            current: Input in units of ``v`` per time-step, time first.
+            v: Membrane before the first time-step; 0 if omitted.
+            return_state: Whether to return ``(spikes, v)``.
+
+        Raises:
+            ValueError: If there is no time-step or ``v`` does not have the shape of one.
+        """
+        # the last axis is as good a channel as any: there is no norm
+        z = current.reshape(current.shape[0], -1, current.shape[-1])
+        ones = z.new_ones((z.shape[0], z.shape[2]), dtype=_wide(z))
+        spikes, v = self.scan(z, ones, torch.zeros_like(ones), v, return_state)
+        spikes = spikes.reshape(current.shape)
+        return (spikes, v.reshape(current.shape[1:])) if v is not None else spikes
+
+    def scan(
+        self, z: Tensor, a: Tensor, b: Tensor, v: Tensor | None, keep_state: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The neuron on ``a·z + b``, all in ``[T, M, C]``."""
+        return affine_lif(
+            *(z, a, b, v if v is None else v.reshape(z.shape[1:])),
+            leak=self.leak,
+            v_threshold=self.v_threshold,
+            reset=self.reset,
+            detach_reset=self.detach_reset,
+            surrogate=self.surrogate,
+            keep_state=keep_state,
+        )
+
+    def extra_repr(self) -> str:
+        """What distinguishes this neuron, for ``print``."""
+        return (
+            f"leak={self.leak:g}, v_threshold={self.v_threshold:g}, reset={self.reset!r}, "
+            f"{self.surrogate}"
+        )
+
+
+class NormLIF(nn.Module):
+    """A temporal norm and the neuron behind it in one pass: what networks are built of.
+
+    Equal to ``lif(norm(z))``, without the normalised current ever being written.
+
+    Args:
+        norm: The rule from moments to scale and shift.
+        lif: The neuron.
+
+    Example:
+        >>> from bntt import BNTT
+        >>> layer = NormLIF(BNTT(num_features=2, num_steps=3), LIF(leak=0.95))
+        >>> layer(torch.randn(3, 4, 2, 8, 8)).shape
+        torch.Size([3, 4, 2, 8, 8])
+    """
+
+    def __init__(self, norm: TemporalNorm, lif: LIF) -> None:
+        super().__init__()
+        self.norm, self.lif = norm, lif
+
+    def forward(
+        self,
+        z: Float[Tensor, "T N C *S"],
+        v: Float[Tensor, "N C *S"] | None = None,
+        *,
+        start: int | None = None,
+        return_state: bool = False,
+    ) -> Float[Tensor, "T N C *S"] | tuple[Float[Tensor, "T N C *S"], Float[Tensor, "N C *S"]]:
+        """Spikes of ``z``, with the last membrane if ``return_state``.
+
+        Args:
+            z: Currents, time first.
+            v: Membrane before the first of these time-steps; 0 if omitted.
+            start: First time-step of ``z`` in the sequence, where it comes in parts.
+            return_state: Whether to return ``(spikes, v)``.
+
+        Raises:
+            ValueError: As the norm and the neuron.
+        """
+        _check_state(z, v)
+        flat, a, b = self.norm.affine(to_elements(z), start)
+        v = None if v is None else to_elements(v[None])[0]
+        spikes, v = self.lif.scan(flat, a, b, v, return_state)
+        spikes = from_elements(spikes, z.shape)
+        if v is None:
+            return spikes
+        return spikes, from_elements(v[None], z[:1].shape)[0]
+
+
+class Readout(nn.Module):
+    r"""A leak-free accumulator that never fires (M13).
+
+    ``per_step`` read-outs ``o[t]`` become the running means
+
+    .. math::
+        y^t = \frac{1}{t + 1} \sum_{\tau \le t} o^\tau
+
+    so ``y[t]`` answers "what if I had stopped here", and ``y[-1]`` is the answer.
+    """
+
+    def forward(self, o: Float[Tensor, "T N K"]) -> Float[Tensor, "T N K"]:
+        """Running means over time, in float32 (float64 where ``o`` is)."""
+        steps = torch.arange(1, len(o) + 1, device=o.device)[:, None, None]
+        return o.to(_wide(o)).cumsum(0) / steps
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _check_state(z: Tensor, v: Tensor | None) -> None:
+    if v is not None and v.shape != z.shape[1:]:
+        raise ValueError(
+            f"`v` must have the shape of one time-step of `z`, {tuple(z.shape[1:])}, got "
+            f"{tuple(v.shape)}."
+        )

@@ -1,0 +1,138 @@
+"""The operators on a CPU: Numba kernels over fixed blocks of elements, one thread each.
+
+A block is a range of the ``M`` elements that depends on the shape alone. Sums are taken
+per block and merged in block order, so no result depends on the number of threads.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..surrogate import Surrogate
+from . import kernels
+from .reference import accumulator
+from .threads import run_blocks
+
+BLOCK = 16384
+"""Numbers of one time-step in a block: enough to amortise a call, few enough to share."""
+
+RESETS = {"soft": 0, "hard": 1, "none": 2}
+
+
+def moments(z: Tensor) -> tuple[Tensor, Tensor]:
+    """See :func:`bntt.ops.reference.moments`."""
+    T, M, C = z.shape
+    rows, blocks = _rows(C), _blocks(M, C)
+    wide = accumulator(z.dtype)
+    means, squares = (z.new_empty((blocks, T, C), dtype=wide) for _ in range(2))
+    run_blocks(kernels.block_moments, blocks, _flat(z), C, rows, _array(means), _array(squares))
+    mean, var = (z.new_empty((T, C), dtype=wide) for _ in range(2))
+    kernels.merge_moments(
+        _array(means), _array(squares), M, rows, _array(mean), _array(var)
+    )
+    return mean, var
+
+
+def affine_lif_forward(
+    z: Tensor,
+    a: Tensor,
+    b: Tensor,
+    v0: Tensor | None,
+    *,
+    leak: float,
+    v_threshold: float,
+    reset: str,
+    detach_reset: bool,
+    surrogate: Surrogate,
+    keep_state: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """See :func:`bntt.ops.reference.affine_lif_forward`."""
+    _, M, C = z.shape
+    spikes = torch.empty_like(z)
+    v_last = a.new_empty((M, C) if keep_state else (0, C))
+    run_blocks(
+        kernels.forward,
+        _blocks(M, C),
+        *(_flat(z), _array(a), _array(b), _line(v0, a)),
+        *(_rows(C), _scalars(a, leak, v_threshold), RESETS[reset]),
+        *(_flat(spikes), _line(v_last, a)),
+    )
+    return spikes, v_last
+
+
+def affine_lif_backward(
+    z: Tensor,
+    a: Tensor,
+    b: Tensor,
+    v0: Tensor | None,
+    ds: Tensor,
+    dv_last: Tensor | None,
+    *,
+    leak: float,
+    v_threshold: float,
+    reset: str,
+    detach_reset: bool,
+    surrogate: Surrogate,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """See :func:`bntt.ops.reference.affine_lif_backward`; ``dv0`` has no rows without ``v0``."""
+    T, M, C = z.shape
+    blocks = _blocks(M, C)
+    ag = torch.empty_like(z)
+    dv0 = a.new_empty((0, C)) if v0 is None else torch.empty_like(v0)
+    sums_gz, sums_g = (a.new_empty((blocks, T, C)) for _ in range(2))
+    run_blocks(
+        kernels.backward,
+        blocks,
+        *(_flat(z), _array(a), _array(b), _line(v0, a), _flat(ds), _line(dv_last, a)),
+        *(_rows(C), _scalars(a, leak, v_threshold), RESETS[reset], detach_reset),
+        *(surrogate.kind, _scalars(a, *surrogate.constants)),
+        *(_flat(ag), _line(dv0, a), _array(sums_gz), _array(sums_g)),
+    )
+    sum_gz, sum_g = (
+        sums.sum(0, dtype=torch.float64).to(a.dtype) for sums in (sums_gz, sums_g)
+    )
+    return ag, sum_gz, sum_g, dv0
+
+
+def moments_backward(
+    z: Tensor, dz: Tensor, mean: Tensor, dmean: Tensor, dvar: Tensor
+) -> Tensor:
+    """See :func:`bntt.ops.reference.moments_backward`."""
+    _, M, C = z.shape
+    out = torch.empty_like(z)
+    slope, shift = 2 / M * dvar, dmean / M
+    run_blocks(
+        kernels.centre_and_add,
+        _blocks(M, C),
+        *(_flat(z), _flat(dz), _array(mean), _array(slope), _array(shift)),
+        *(_rows(C), _flat(out)),
+    )
+    return out
+
+
+def _rows(C: int) -> int:
+    return max(1, BLOCK // C)
+
+
+def _blocks(M: int, C: int) -> int:
+    return -(-M // _rows(C))
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().numpy()
+
+
+def _flat(tensor: Tensor) -> np.ndarray:
+    """``[T, M, C]`` as ``[T, M·C]``, bfloat16 as its bits."""
+    tensor = tensor.detach().flatten(1)
+    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def _line(tensor: Tensor | None, like: Tensor) -> np.ndarray:
+    """``[M, C]`` as ``[M·C]``; no length if there is no tensor."""
+    return _array(like.new_empty(0) if tensor is None else tensor.flatten())
+
+
+def _scalars(like: Tensor, *values: float) -> np.ndarray:
+    """The numbers in the type of ``like``: a float64 would widen a float32 kernel."""
+    return _array(like.new_tensor(values))

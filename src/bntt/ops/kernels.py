@@ -1,0 +1,257 @@
+"""The Numba kernels. Each works on blocks ``first … last`` of ``rows`` elements.
+
+Arrays are ``[T, M·C]`` with the channel fastest; one of no length stands for one that is
+not there. Inside a block a tile of elements runs through all of time while it is in cache.
+Loops touch few arrays each: past eight pairs that might overlap, LLVM stops vectorising.
+"""
+
+import typing
+
+import numpy as np
+from numba import njit
+
+from .bits import narrow, spike, widen
+
+SOFT, HARD = 0, 1
+TRIANGLE, RECTANGLE, ATAN = 0, 1, 2
+TILE = 2048  # numbers of one time-step that a thread works on at a time
+CACHE = 65536  # numbers of all time-steps that it keeps at hand
+
+_compile = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@_compile
+@typing.no_type_check
+def block_moments(first, last, z, C, rows, mean, squares):
+    """Mean and centred sum of squares of each block, about the block's first row (M7)."""
+    T, size = z.shape
+    for block in range(first, last):
+        n0, n1 = block * rows * C, min(size, (block + 1) * rows * C)
+        for t in range(T):
+            total, square, pivot = mean[block, t], squares[block, t], z[t, n0 : n0 + C]
+            total[:] = 0
+            square[:] = 0
+            for n in range(n0 + C, n1, C):
+                row = z[t, n : n + C]
+                for c in range(C):
+                    d = widen(row[c]) - widen(pivot[c])
+                    total[c] += d
+                    square[c] += d * d
+            count = total.dtype.type((n1 - n0) // C)
+            for c in range(C):
+                offset = total[c] / count
+                square[c] -= total[c] * offset
+                total[c] = widen(pivot[c]) + offset
+
+
+@_compile
+@typing.no_type_check
+def merge_moments(means, squares, M, rows, mean_out, var_out):
+    """Merge the blocks' moments one after the other (Chan et al. 1983; M7), in float64."""
+    B, T, C = means.shape
+    for t in range(T):
+        for c in range(C):
+            count, mean, square = 0.0, 0.0, 0.0
+            for block in range(B):
+                n = float(min(rows, M - block * rows))
+                delta = means[block, t, c] - mean
+                mean += delta * n / (count + n)
+                square += squares[block, t, c] + delta * delta * count * n / (count + n)
+                count += n
+            mean_out[t, c] = mean
+            var_out[t, c] = max(square, 0.0) / M
+
+
+@_compile
+@typing.no_type_check
+def _tile(T, C, arrays):
+    """Numbers of one time-step in a tile: whole elements, ``arrays`` of them in cache."""
+    wanted = min(TILE, CACHE // (T * arrays))
+    return max(1, wanted // C) * C
+
+
+@_compile
+@typing.no_type_check
+def _repeat(x, tile):
+    """``[T, C]`` repeated along a tile, so that loops run over the tile in one go."""
+    T, C = x.shape
+    out = np.empty((T, tile), x.dtype)
+    for t in range(T):
+        for n in range(0, tile, C):
+            out[t, n : n + C] = x[t]
+    return out
+
+
+@_compile
+@typing.no_type_check
+def _integrate(z, a, b, leak, v):
+    """``v`` becomes ``u``: one time-step of a tile (M1)."""
+    for n in range(len(v)):
+        v[n] = leak * v[n] + (a[n] * widen(z[n]) + b[n])
+
+
+@_compile
+@typing.no_type_check
+def _reset(u, v_threshold, reset, v):
+    """``v`` after the reset of ``u`` (M3); they may be one array."""
+    zero = v_threshold - v_threshold
+    if reset == SOFT:
+        for n in range(len(u)):
+            v[n] = u[n] - (v_threshold if u[n] > v_threshold else zero)
+    elif reset == HARD:
+        for n in range(len(u)):
+            v[n] = zero if u[n] > v_threshold else u[n]
+    else:
+        for n in range(len(u)):
+            v[n] = u[n]
+
+
+@_compile
+@typing.no_type_check
+def forward(first, last, z, a, b, v0, rows, scalars, reset, spikes, v_last):
+    """Integrate, fire and reset, a tile at a time (M1-M3)."""
+    (T, C), size = a.shape, z.shape[1]
+    leak, v_threshold = scalars[0], scalars[1]
+    tile = _tile(T, C, 2)
+    scale, shift = _repeat(a, tile), _repeat(b, tile)
+    scratch = np.empty(tile, a.dtype)
+    end = min(size, last * rows * C)
+    for n0 in range(first * rows * C, end, tile):
+        n1 = min(n0 + tile, end)
+        v = scratch[: n1 - n0]
+        _copy_or_zero(v0, n0, v)
+        for t in range(T):
+            _integrate(z[t, n0:n1], scale[t], shift[t], leak, v)
+            s = spikes[t, n0:n1]
+            for n in range(len(v)):
+                s[n] = spike(v[n] > v_threshold, s[n])
+            _reset(v, v_threshold, reset, v)
+        if len(v_last) > 0:
+            v_last[n0:n1] = v
+
+
+@_compile
+@typing.no_type_check
+def _copy_or_zero(source, n0, out):
+    if len(source) > 0:
+        out[:] = source[n0 : n0 + len(out)]
+    else:
+        out[:] = 0
+
+
+@_compile
+@typing.no_type_check
+def _slope(u, v_threshold, kind, height, steepness, out):
+    """The surrogate's slope at ``u``, with its ``1 / v_threshold`` (M4)."""
+    one = v_threshold / v_threshold
+    zero, scale = one - one, one / v_threshold
+    height = height * scale
+    if kind == TRIANGLE:
+        for n in range(len(u)):
+            out[n] = height * max(zero, one - abs(u[n] * scale - one) * steepness)
+    elif kind == RECTANGLE:
+        for n in range(len(u)):
+            out[n] = height if abs(u[n] * scale - one) < steepness else zero
+    elif kind == ATAN:
+        for n in range(len(u)):
+            x = steepness * (u[n] * scale - one)
+            out[n] = height / (one + x * x)
+    else:
+        for n in range(len(u)):
+            x = one + steepness * abs(u[n] * scale - one)
+            out[n] = height / (x * x)
+
+
+@_compile
+@typing.no_type_check
+def _through_reset(u, slope, v_threshold, reset, detached, h):
+    """Multiply ``h`` by ``dv/du`` (M10)."""
+    one = v_threshold / v_threshold
+    if reset == SOFT and not detached:
+        for n in range(len(u)):
+            h[n] *= one - v_threshold * slope[n]
+    elif reset == HARD:
+        kept = one - one if detached else one
+        for n in range(len(u)):
+            passed = one - one if u[n] > v_threshold else one
+            h[n] *= passed - kept * u[n] * slope[n]
+
+
+@_compile
+@typing.no_type_check
+def _step_back(z, a, ds, slope, leak, g, ag, sum_gz, sum_g):
+    """One time-step of the reverse scan; ``g`` comes as ``r·h`` and leaves as the next ``h``."""
+    for n in range(len(g)):
+        g[n] += widen(ds[n]) * slope[n]
+    for n in range(len(g)):
+        sum_gz[n] += g[n] * widen(z[n])
+        sum_g[n] += g[n]
+    for n in range(len(g)):
+        ag[n] = narrow(a[n] * g[n], ag[n])
+        g[n] *= leak
+
+
+@_compile
+@typing.no_type_check
+def _gather(tiles, out):
+    """Add up what a tile holds per channel: ``[T, tile]`` to ``[T, C]``."""
+    T, C = out.shape
+    for t in range(T):
+        out[t] = 0
+        for n in range(0, tiles.shape[1], C):
+            out[t] += tiles[t, n : n + C]
+
+
+@_compile
+@typing.no_type_check
+def backward(
+    first, last, z, a, b, v0, ds, dv_last, rows, scalars, reset, detached, kind, constants,
+    ag, dv0, sums_gz, sums_g,
+):  # fmt: skip
+    """The reverse scan (M9): ``ag``, ``dv0`` and each block's sums of ``g·z`` and ``g``."""
+    (T, C), size = a.shape, z.shape[1]
+    leak, v_threshold = scalars[0], scalars[1]
+    tile = _tile(T, C, 5)
+    scale, shift = _repeat(a, tile), _repeat(b, tile)
+    sum_gz, sum_g, membrane = np.empty((T, tile), a.dtype), np.empty((T, tile), a.dtype), np.empty((T, tile), a.dtype)
+    carry, slope = np.empty(tile, a.dtype), np.empty(tile, a.dtype)
+    for block in range(first, last):
+        sum_gz[:] = 0
+        sum_g[:] = 0
+        end = min(size, (block + 1) * rows * C)
+        for n0 in range(block * rows * C, end, tile):
+            n1 = min(n0 + tile, end)
+            h, width = carry[: n1 - n0], n1 - n0
+            _copy_or_zero(v0, n0, h)
+            for t in range(T):  # the membrane, computed once more rather than stored
+                _integrate(z[t, n0:n1], scale[t], shift[t], leak, h)
+                membrane[t, :width] = h
+                _reset(h, v_threshold, reset, h)
+            _copy_or_zero(dv_last, n0, h)
+            for t in range(T - 1, -1, -1):
+                u = membrane[t, :width]
+                _slope(u, v_threshold, kind, constants[0], constants[1], slope)
+                _through_reset(u, slope, v_threshold, reset, detached, h)
+                _step_back(
+                    z[t, n0:n1], scale[t], ds[t, n0:n1], slope, leak, h,
+                    ag[t, n0:n1], sum_gz[t], sum_g[t],
+                )  # fmt: skip
+            if len(dv0) > 0:
+                dv0[n0:n1] = h
+        _gather(sum_gz, sums_gz[block])
+        _gather(sum_g, sums_g[block])
+
+
+@_compile
+@typing.no_type_check
+def centre_and_add(first, last, z, dz, mean, slope, shift, rows, out):
+    """``dz + slope·(z − mean) + shift`` (M11)."""
+    (T, C), size = mean.shape, z.shape[1]
+    for t in range(T):
+        mean_t, slope_t, shift_t = mean[t], slope[t], shift[t]
+        for n in range(first * rows * C, min(size, last * rows * C), C):
+            z_r, dz_r, out_r = z[t, n : n + C], dz[t, n : n + C], out[t, n : n + C]
+            for c in range(C):
+                centred = widen(z_r[c]) - mean_t[c]
+                total = widen(dz_r[c]) + slope_t[c] * centred + shift_t[c]
+                out_r[c] = narrow(total, out_r[c])

@@ -1,0 +1,195 @@
+"""Surrogate gradients: the step forward, something with a slope backward (M4)."""
+
+import math
+from dataclasses import asdict, astuple, dataclass, fields
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    r"""A slope that stands in for the derivative of the firing step.
+
+    With :math:`x = u / v_{th} - 1`, backward uses
+    :math:`\partial s / \partial u = \sigma'(x) / v_{th}`. Subclasses give
+    :math:`\sigma'`. A registered operator is told the ``kind`` and ``parameters``; the two
+    ``constants`` are what the formula needs of them.
+    """
+
+    kind: ClassVar[int]
+
+    @property
+    def parameters(self) -> tuple[float, float]:
+        """The fields' values, filled up to two numbers."""
+        return (*astuple(self), 0.0)[:2]
+
+    @property
+    def constants(self) -> tuple[float, float]:
+        """Height and steepness, or what stands for them in the formula."""
+        raise TypeError(f"{type(self).__name__} is not a surrogate; use a subclass.")
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """The slope at ``x = u / v_threshold - 1``, elementwise."""
+        raise TypeError(f"{type(self).__name__} is not a surrogate; use a subclass.")
+
+    def fire(self, u: Tensor, v_threshold: float) -> Tensor:
+        """1 where ``u > v_threshold`` (strictly), else 0; backward takes the slope."""
+        return _Fire.apply(u, v_threshold, self)  # pyright: ignore[reportReturnType]
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain values from which :func:`from_config` builds an equal surrogate."""
+        return {"name": type(self).__name__, **asdict(self)}
+
+
+class _Fire(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, u, v_threshold, surrogate):
+        ctx.save_for_backward(u)
+        ctx.v_threshold, ctx.surrogate = v_threshold, surrogate
+        return (u > v_threshold).to(u.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (u,) = ctx.saved_tensors
+        slope = ctx.surrogate.derivative(u / ctx.v_threshold - 1) / ctx.v_threshold
+        return grad * slope, None, None
+
+
+@dataclass(frozen=True)
+class Triangle(Surrogate):
+    r"""``height · max(0, 1 − |x| / width)``.
+
+    Height 0.3 and width 1 are those of Kim & Panda (2021), after Bellec et al. (2018).
+
+    Raises:
+        ValueError: If ``height`` or ``width`` is not positive.
+    """
+
+    height: float = 0.3
+    width: float = 1.0
+    kind: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        _positive(self, "height", "width")
+
+    @property
+    def constants(self) -> tuple[float, float]:
+        """``height`` and ``1 / width``."""
+        return self.height, 1 / self.width
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """``height · max(0, 1 − |x| / width)``."""
+        height, steepness = self.constants
+        return height * (1 - x.abs() * steepness).clamp(min=0)
+
+
+@dataclass(frozen=True)
+class Rectangle(Surrogate):
+    r"""``1 / width`` where ``|x| < width / 2``, else 0 (Wu et al. 2018).
+
+    Raises:
+        ValueError: If ``width`` is not positive.
+    """
+
+    width: float = 1.0
+    kind: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        _positive(self, "width")
+
+    @property
+    def constants(self) -> tuple[float, float]:
+        """``1 / width`` and ``width / 2``."""
+        return 1 / self.width, self.width / 2
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """``1 / width`` where ``|x| < width / 2``."""
+        height, half = self.constants
+        return height * (x.abs() < half).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class ATan(Surrogate):
+    r"""``(alpha / 2) / (1 + (π alpha x / 2)²)`` (Fang et al. 2021).
+
+    Raises:
+        ValueError: If ``alpha`` is not positive.
+    """
+
+    alpha: float = 2.0
+    kind: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        _positive(self, "alpha")
+
+    @property
+    def constants(self) -> tuple[float, float]:
+        """``alpha / 2`` and ``π alpha / 2``."""
+        return self.alpha / 2, math.pi * self.alpha / 2
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """``(alpha / 2) / (1 + (π alpha x / 2)²)``."""
+        height, steepness = self.constants
+        return height / (1 + (steepness * x).square())
+
+
+@dataclass(frozen=True)
+class FastSigmoid(Surrogate):
+    r"""``1 / (1 + slope · |x|)²`` (Zenke & Ganguli 2018).
+
+    Raises:
+        ValueError: If ``slope`` is not positive.
+    """
+
+    slope: float = 25.0
+    kind: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        _positive(self, "slope")
+
+    @property
+    def constants(self) -> tuple[float, float]:
+        """1 and ``slope``."""
+        return 1.0, self.slope
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """``1 / (1 + slope · |x|)²``."""
+        height, steepness = self.constants
+        return height / (1 + steepness * x.abs()).square()
+
+
+KINDS: dict[str, type[Surrogate]] = {
+    kind.__name__: kind for kind in (Triangle, Rectangle, ATan, FastSigmoid)
+}
+
+
+def from_parameters(kind: int, p: float, q: float) -> Surrogate:
+    """The surrogate with this ``kind`` and these ``parameters``."""
+    cls = list(KINDS.values())[kind]
+    return cls(*(p, q)[: len(fields(cls))])
+
+
+def from_config(config: dict[str, Any]) -> Surrogate:
+    """The surrogate that :meth:`Surrogate.to_config` described.
+
+    Raises:
+        ValueError: If the name is not that of a known surrogate.
+    """
+    values = dict(config)
+    name = values.pop("name", None)
+    if name not in KINDS:
+        raise ValueError(f"Unknown surrogate {name!r}. Known: {', '.join(KINDS)}.")
+    return KINDS[name](**values)
+
+
+def _positive(surrogate: Surrogate, *names: str) -> None:
+    for name in names:
+        value = getattr(surrogate, name)
+        if not value > 0:
+            kind = type(surrogate).__name__
+            raise ValueError(
+                f"{kind} needs a positive `{name}`, got {value}: without it no "
+                f"gradient passes a spike. Leave it out for the default."
+            )
