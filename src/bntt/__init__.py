@@ -1,13 +1,15 @@
 """Deep spiking networks trained with Batch Normalization Through Time."""
 
+__version__ = "0.1.0"
+
+from .checkpoint import load
+from .config import Recipe, load_recipe
 from .encode import Direct, Poisson
 from .neuron import LIF, NormLIF, Readout
 from .norm import BNTT, NoNorm, SharedBN
 from .ops import backend, backend_report
 from .surrogate import ATan, FastSigmoid, Rectangle, Triangle
 from .vgg import VGG, vgg5, vgg9, vgg11
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BNTT",
@@ -20,11 +22,14 @@ __all__ = [
     "NormLIF",
     "Poisson",
     "Readout",
+    "Recipe",
     "Rectangle",
     "SharedBN",
     "Triangle",
     "backend",
     "backend_report",
+    "load",
+    "load_recipe",
     "vgg5",
     "vgg9",
     "vgg11",

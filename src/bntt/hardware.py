@@ -42,6 +42,21 @@ def precision(wanted: str, device: torch.device | str = "cpu") -> tuple[str, str
     return "float32", "the processor would emulate bfloat16"
 
 
+def device(wanted: str = "auto") -> torch.device:
+    """The device called ``"auto"`` (a GPU if there is one), ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ValueError: If there is no such device here.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cpu" or (wanted == "cuda" and torch.cuda.is_available()):
+        return torch.device(wanted)
+    raise ValueError(
+        f"No device {wanted!r} here: expected auto, cpu or, where torch finds a GPU, cuda."
+    )
+
+
 def keep_freed_memory() -> None:
     """Let the allocator keep what is freed, where the system's is glibc.
 

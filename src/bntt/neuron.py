@@ -1,5 +1,7 @@
 """Neurons as modules: LIF, the fused norm and LIF, and the read-out that never fires."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -69,8 +71,10 @@ class LIF(nn.Module):
         Raises:
             ValueError: If there is no time-step or ``v`` does not have the shape of one.
         """
+        _check_state(current, v)
         # the last axis is as good a channel as any: there is no norm
-        z = current.reshape(current.shape[0], -1, current.shape[-1])
+        T, *rows, C = current.shape
+        z = current.reshape(T, math.prod(rows), C)
         ones = z.new_ones((z.shape[0], z.shape[2]), dtype=_wide(z))
         spikes, v = self.scan(z, ones, torch.zeros_like(ones), v, return_state)
         spikes = spikes.reshape(current.shape)
@@ -125,7 +129,10 @@ class NormLIF(nn.Module):
         *,
         start: int | None = None,
         return_state: bool = False,
-    ) -> Float[Tensor, "T N C *S"] | tuple[Float[Tensor, "T N C *S"], Float[Tensor, "N C *S"]]:
+    ) -> (
+        Float[Tensor, "T N C *S"]
+        | tuple[Float[Tensor, "T N C *S"], Float[Tensor, "N C *S"]]
+    ):
         """Spikes of ``z``, with the last membrane if ``return_state``.
 
         Args:
@@ -171,6 +178,6 @@ def _wide(x: Tensor) -> torch.dtype:
 def _check_state(z: Tensor, v: Tensor | None) -> None:
     if v is not None and v.shape != z.shape[1:]:
         raise ValueError(
-            f"`v` must have the shape of one time-step of `z`, {tuple(z.shape[1:])}, got "
-            f"{tuple(v.shape)}."
+            f"`v` must have the shape of one time-step of the input, {tuple(z.shape[1:])}, "
+            f"got {tuple(v.shape)}."
         )

@@ -276,7 +276,7 @@ def make(name: str, num_features: int, num_steps: int) -> TemporalNorm:
 
 def to_elements(x: Float[Tensor, "T N C *S"]) -> Float[Tensor, "T M C"]:
     """``[T, M, C]``: a view where the channel is fastest in memory (channels_last)."""
-    return x.movedim(2, -1).reshape(x.shape[0], -1, x.shape[2])
+    return x.movedim(2, -1).flatten(1, -2)
 
 
 def from_elements(

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from . import encode, norm
 from .neuron import LIF, NormLIF, Readout
+from .pool import average_pool
 from .surrogate import Surrogate, Triangle, from_config
 
 PLANS: dict[str, dict[str, Any]] = {
@@ -58,7 +58,7 @@ class VGG(nn.Module):
         self.in_channels, self.image_size, self.leak = in_channels, image_size, leak
         self.norm_name, self.encoder_name = norm, encoder
         self.encoder = encode.make(encoder)
-        self.class_names = tuple(class_names or map(str, range(num_classes)))
+        self.class_names = _class_names(class_names, num_classes)
         self.v_threshold, self.surrogate = v_threshold, surrogate
         self.global_pool = plan["global_pool"]
         self._build(plan, 1 if self.global_pool else (image_size >> pools) ** 2)
@@ -79,27 +79,36 @@ class VGG(nn.Module):
                 ``[T, N, C, H, W]``.
             per_step: Whether to return ``[T, N, K]``, where entry ``t`` is the mean of the
                 read-outs up to ``t``; the last one is what a plain call returns.
-            num_steps: Encode to the first so many time-steps; all of them if omitted.
+            num_steps: Run the first so many time-steps only. All of them if omitted, and
+                then a training input that is shorter is an error.
             generator: Of the encoder's random numbers, on the images' device.
 
         Raises:
             ValueError: If the shape does not fit, or the number of time-steps does not.
         """
         self._check_input(x)
+        if num_steps is not None:
+            _at_least_one(num_steps=num_steps)
         if x.ndim == 4:
             x = self.encoder(x, num_steps or self.num_steps, generator)
-        logits = self.readout(self.read(x))
+        start = None if num_steps is None else 0
+        logits = self.readout(self.read(x[:num_steps], start))
         return logits if per_step else logits[-1]
 
-    def read(self, spikes: Float[Tensor, "T N C H W"]) -> Float[Tensor, "T N K"]:
-        """The read-out of every single time-step, before any averaging over time."""
+    def read(
+        self, spikes: Float[Tensor, "T N C H W"], start: int | None = None
+    ) -> Float[Tensor, "T N K"]:
+        """The read-out of every single time-step, before any averaging over time.
+
+        ``start=0`` says that these are the first of more time-steps.
+        """
         T, N = spikes.shape[:2]
         x = spikes.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         for conv, layer, pooled in zip(self.convs, self.layers, self.pooled, strict=False):
-            x = layer(conv(x).unflatten(0, (T, N))).flatten(0, 1)
-            x = F.avg_pool2d(x, 2) if pooled else x
+            x = layer(conv(x).unflatten(0, (T, N)), start=start).flatten(0, 1)
+            x = average_pool(x) if pooled else x
         x = x.mean((2, 3)) if self.global_pool else x.flatten(1)
-        x = self.layers[-1](self.hidden(x).unflatten(0, (T, N)))
+        x = self.layers[-1](self.hidden(x).unflatten(0, (T, N)), start=start)
         return self.output(x)
 
     def normalize(self, images: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
@@ -240,12 +249,25 @@ def _plan(arch: str) -> dict[str, Any]:
 
 
 def _check_sizes(arch, num_classes, num_steps, in_channels, image_size, shrink) -> None:
-    sizes = {"num_classes": num_classes, "num_steps": num_steps, "in_channels": in_channels}
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {value}.")
+    _at_least_one(num_classes=num_classes, num_steps=num_steps, in_channels=in_channels)
     if image_size < shrink or (image_size % shrink and not PLANS[arch]["global_pool"]):
         raise ValueError(
             f"{arch} halves its images {shrink.bit_length() - 1} times, so `image_size` must "
             f"be a multiple of {shrink}, got {image_size}. Crop or pad the images."
         )
+
+
+def _at_least_one(**sizes: int) -> None:
+    for name, value in sizes.items():
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {value}.")
+
+
+def _class_names(names, num_classes: int) -> tuple[str, ...]:
+    names = tuple(names or map(str, range(num_classes)))
+    if len(names) != num_classes:
+        raise ValueError(
+            f"`class_names` needs one name per class, {num_classes}, got {len(names)}: "
+            f"{', '.join(names)}."
+        )
+    return names

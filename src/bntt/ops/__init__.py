@@ -95,17 +95,18 @@ def affine_lif(
     """
     check_neuron(leak, v_threshold, reset)
     _check_shapes(z, a, b, v0)
+    wide = reference.accumulator(z.dtype)
+    a, b, v0 = a.to(wide), b.to(wide), None if v0 is None else v0.to(wide)
     if _differentiated_by_autograd(z):
         settings = {"detach_reset": detach_reset, "surrogate": surrogate}
         spikes, v = reference.affine_lif_forward(
             z, a, b, v0, leak=leak, v_threshold=v_threshold, reset=reset, **settings
         )
         return spikes, v if keep_state else None
-    wide = reference.accumulator(z.dtype)
-    a, b = a.to(wide).contiguous(), b.to(wide).contiguous()
-    v0 = None if v0 is None else v0.to(wide).contiguous()
+    v0 = None if v0 is None else v0.contiguous()
     spikes, v = AffineLIF.apply(
-        z.contiguous(), a, b, v0, leak, v_threshold, reset, detach_reset, surrogate, keep_state
+        *(z.contiguous(), a.contiguous(), b.contiguous(), v0, leak, v_threshold, reset),
+        *(detach_reset, surrogate, keep_state),
     )  # pyright: ignore[reportGeneralTypeIssues]
     return spikes, v if keep_state else None
 

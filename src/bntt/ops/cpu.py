@@ -25,7 +25,9 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     rows, blocks = _rows(C), _blocks(M, C)
     wide = accumulator(z.dtype)
     means, squares = (z.new_empty((blocks, T, C), dtype=wide) for _ in range(2))
-    run_blocks(kernels.block_moments, blocks, _flat(z), C, rows, _array(means), _array(squares))
+    run_blocks(
+        kernels.block_moments, blocks, _flat(z), C, rows, _array(means), _array(squares)
+    )
     mean, var = (z.new_empty((T, C), dtype=wide) for _ in range(2))
     kernels.merge_moments(
         _array(means), _array(squares), M, rows, _array(mean), _array(var)
@@ -74,7 +76,7 @@ def affine_lif_backward(
     detach_reset: bool,
     surrogate: Surrogate,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """See :func:`bntt.ops.reference.affine_lif_backward`; ``dv0`` has no rows without ``v0``."""
+    """See :func:`bntt.ops.reference.affine_lif_backward`."""
     T, M, C = z.shape
     blocks = _blocks(M, C)
     ag = torch.empty_like(z)
@@ -88,9 +90,9 @@ def affine_lif_backward(
         *(surrogate.kind, _scalars(a, *surrogate.constants)),
         *(_flat(ag), _line(dv0, a), _array(sums_gz), _array(sums_g)),
     )
-    sum_gz, sum_g = (
-        sums.sum(0, dtype=torch.float64).to(a.dtype) for sums in (sums_gz, sums_g)
-    )
+    sum_gz, sum_g = torch.empty_like(a), torch.empty_like(a)
+    kernels.merge_sums(_array(sums_gz), _array(sum_gz))
+    kernels.merge_sums(_array(sums_g), _array(sum_g))
     return ag, sum_gz, sum_g, dv0
 
 

@@ -17,7 +17,14 @@ TRIANGLE, RECTANGLE, ATAN = 0, 1, 2
 TILE = 2048  # numbers of one time-step that a thread works on at a time
 CACHE = 65536  # numbers of all time-steps that it keeps at hand
 
-_compile = njit(nogil=True, cache=True, error_model="numpy")
+
+def _compile(function):
+    """Compile at the first call, and keep the result on disk where there is a place for it."""
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # neither here nor in the user's cache: compile in every process
+        return njit(**options)(function)
 
 
 @_compile
@@ -60,6 +67,20 @@ def merge_moments(means, squares, M, rows, mean_out, var_out):
                 count += n
             mean_out[t, c] = mean
             var_out[t, c] = max(square, 0.0) / M
+
+
+@_compile
+@typing.no_type_check
+def merge_sums(sums, out):
+    """Add up the blocks' sums in their order, in float64."""
+    B, T, C = sums.shape
+    total = np.empty(C, np.float64)
+    for t in range(T):
+        total[:] = 0
+        for block in range(B):
+            total += sums[block, t]
+        for c in range(C):
+            out[t, c] = total[c]
 
 
 @_compile
@@ -213,7 +234,11 @@ def backward(
     leak, v_threshold = scalars[0], scalars[1]
     tile = _tile(T, C, 5)
     scale, shift = _repeat(a, tile), _repeat(b, tile)
-    sum_gz, sum_g, membrane = np.empty((T, tile), a.dtype), np.empty((T, tile), a.dtype), np.empty((T, tile), a.dtype)
+    sum_gz, sum_g, membrane = (
+        np.empty((T, tile), a.dtype),
+        np.empty((T, tile), a.dtype),
+        np.empty((T, tile), a.dtype),
+    )
     carry, slope = np.empty(tile, a.dtype), np.empty(tile, a.dtype)
     for block in range(first, last):
         sum_gz[:] = 0

@@ -59,7 +59,10 @@ def affine_lif_backward(
     detach_reset: bool,
     surrogate: Surrogate,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """``a·g``, ``Σ g·z``, ``Σ g`` and ``dv0``, from the membrane computed once more (M9)."""
+    """``a·g``, ``Σ g·z``, ``Σ g`` and ``dv0``, from the membrane computed once more (M9).
+
+    ``dv0`` has no rows without ``v0``.
+    """
     v = z.new_zeros(z.shape[1:], dtype=a.dtype) if v0 is None else v0
     h = torch.zeros_like(v) if dv_last is None else dv_last
     z_wide, us = z.to(a.dtype), []
@@ -69,10 +72,13 @@ def affine_lif_backward(
     gs = []
     for u, ds_t in zip(reversed(us), ds.to(a.dtype).flip(0), strict=True):
         slope = surrogate.derivative(u / v_threshold - 1) / v_threshold
-        gs.append(ds_t * slope + _reset_gain(u, slope, v_threshold, reset, detach_reset) * h)
+        gs.append(
+            ds_t * slope + _reset_gain(u, slope, v_threshold, reset, detach_reset) * h
+        )
         h = leak * gs[-1]
     g = torch.stack(gs[::-1])
-    return (a[:, None] * g).to(z.dtype), (g * z_wide).sum(1), g.sum(1), h
+    dv0 = h[:0] if v0 is None else h
+    return (a[:, None] * g).to(z.dtype), (g * z_wide).sum(1), g.sum(1), dv0
 
 
 def moments_backward(

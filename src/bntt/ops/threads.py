@@ -7,10 +7,16 @@ where two Python threads enter at once.
 
 import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
 
 import torch
+
+PATIENCE = 1.0
+"""Seconds: loading a kernel from disk takes less, compiling one takes more."""
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 # the threads of a pool do not survive a fork: a child starts its own
@@ -19,30 +25,35 @@ os.register_at_fork(after_in_child=_pools.clear)
 
 def run_blocks(kernel: Callable[..., None], blocks: int, *args: object) -> None:
     """Call ``kernel(first, last, *args)`` on ranges that together cover ``blocks``."""
-    _announce(kernel)
-    threads = min(torch.get_num_threads(), blocks)
-    if threads <= 1:
-        kernel(0, blocks, *args)
-        return
+    threads = max(1, min(torch.get_num_threads(), blocks))
     cuts = [blocks * k // threads for k in range(threads + 1)]
-    ranges = list(zip(cuts[:-1], cuts[1:], strict=True))
-    waiting = [_pool(threads).submit(kernel, *span, *args) for span in ranges[1:]]
-    kernel(*ranges[0], *args)
-    for future in waiting:
-        future.result()
+    first, *others = zip(cuts[:-1], cuts[1:], strict=True)
+    with _announced(kernel):
+        waiting = [_pool(threads).submit(kernel, *span, *args) for span in others]
+        kernel(*first, *args)
+        for future in waiting:
+            future.result()
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
     return _pools.setdefault(threads, ThreadPoolExecutor(threads, "bntt"))
 
 
-def _announce(kernel: Callable[..., None]) -> None:
-    """Say once why nothing seems to happen: the first call of a kernel compiles it."""
-    if not getattr(kernel, "signatures", True) and not _announced:
-        _announced.append(True)
-        logging.getLogger("bntt").warning(
-            "bntt: preparing the CPU kernels (a few seconds; compiled once, then cached on disk)"
-        )
+@contextmanager
+def _announced(kernel: Callable[..., None]) -> Iterator[None]:
+    """Say once why nothing seems to happen, where a first call finds no kernel on disk."""
+    if getattr(kernel, "signatures", True):
+        yield
+        return
+    timer = threading.Timer(PATIENCE, _announce)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
-_announced: list[bool] = []
+@cache
+def _announce() -> None:
+    logging.getLogger("bntt").warning("bntt: compiling the CPU kernels (a few seconds)")

@@ -1,0 +1,190 @@
+"""Break the package on purpose, one bug at a time, and see whether a test notices.
+
+    python scripts/mutants.py                 all of them, a table on standard output
+    python scripts/mutants.py pool gain       those whose name or file has one of the words
+
+Each bug is put into a copy of the package, and the tests that ought to notice run against the
+copy. A survivor is a hole in the tests: the exit status is then 1. Each line of `BUGS` is a
+name, the text to replace (it occurs once in the file) and what to put there.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "bntt"
+
+BUGS = {
+    ("surrogate.py", "test_surrogate.py"): [
+        ("fires at the threshold", "return (u > v_threshold)", "return (u >= v_threshold)"),
+        ("1/v_threshold forgotten", "v_threshold - 1) / ctx.v_threshold", "v_threshold - 1)"),
+        ("triangle's width ignored", "(1 - x.abs() * steepness)", "(1 - x.abs())"),
+        ("arctangent too steep", "math.pi * self.alpha / 2", "math.pi * self.alpha"),
+        ("rectangle twice as wide", "1 / self.width, self.width / 2", "1 / self.width, self.width"),
+    ],
+    ("ops/reference.py", "test_ops.py -k 'hand or moments'"): [
+        ("leak missing in backward", "h = leak * gs[-1]", "h = gs[-1]"),
+        ("gradient through the reset", "s.detach() if detach_reset else s", "s"),
+        ("hard reset subtracts", "return u * (1 - s)", "return u - s"),
+        ("soft reset's gain", "return 1 - v_threshold * slope", "return 1 - slope"),
+        ("variance unbiased", "z.var(1, correction=0)", "z.var(1, correction=1)"),
+        ("factor 2 of k2 missing", "(2 / count * dvar)", "(1 / count * dvar)"),
+        ("gradient of the mean dropped", " + (dmean / count)[:, None]", ""),
+    ],
+    ("ops/kernels.py", "test_ops.py"): [
+        ("fires at the threshold", "spike(v[n] > v_threshold, s[n])", "spike(v[n] >= v_threshold, s[n])"),
+        ("v0 overwritten", "v = scratch[: n1 - n0]", "v = v0[n0:n1] if len(v0) > 0 else scratch[: n1 - n0]"),
+        ("last neuron unwritten", "for n in range(len(v)):\n                s[n]", "for n in range(len(v) - 1):\n                s[n]"),
+        ("last membrane unwritten", "v_last[n0:n1] = v", "v_last[n0 : n1 - 1] = v[: len(v) - 1]"),
+        ("leak missing in backward", "        g[n] *= leak", "        g[n] *= 1"),
+        ("nothing goes back in time", "        g[n] *= leak", "        g[n] *= 0"),
+        ("final gradient dropped", "_copy_or_zero(dv_last, n0, h)", "_copy_or_zero(dv_last[:0], n0, h)"),
+        ("1/v_threshold forgotten", "height = height * scale", "height = height * one"),
+        ("gradient through the reset", "kept = one - one if detached else one", "kept = one"),
+        ("gradient through a hard reset", "passed = one - one if u[n] > v_threshold else one", "passed = one"),
+        ("sums of one tile only", "sum_gz[n] += g[n]", "sum_gz[n] = g[n]"),
+        ("variance about the first row", "square[c] -= total[c] * offset", "square[c] -= 0"),
+        ("spread between blocks lost", "+ delta * delta * count * n / (count + n)", ""),
+        ("last block counted as full", "n = float(min(rows, M - block * rows))", "n = float(rows)"),
+        ("slope not about the mean", "centred = widen(z_r[c]) - mean_t[c]", "centred = widen(z_r[c])"),
+    ],
+    ("ops/bits.py", "test_ops.py -k rounded"): [
+        ("bfloat16 cut off", "np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))", "np.uint32(0)"),
+        ("ties away from even", "np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))", "np.uint32(0x8000)"),
+        ("NaN carried over", "if value == value else np.uint16(0x7FC0)", "if value == value else np.uint16(rounded)"),
+    ],
+    ("ops/cpu.py", "test_ops.py -k 'moments or threads or every_size'"): [
+        ("blocks follow the threads", "max(1, BLOCK // C)", "max(1, BLOCK // C // torch.get_num_threads())"),
+        ("last block left out", "-(-M // _rows(C))", "max(1, M // _rows(C))"),
+        ("factor 2 of k2 missing", "2 / M * dvar", "1 / M * dvar"),
+        ("steepness for height", "*surrogate.constants", "*surrogate.constants[::-1]"),
+    ],
+    ("ops/registered.py", "test_ops.py test_compile.py -k 'moments or learns or operator'"): [
+        ("final gradient dropped", "dv = dv.contiguous() if ctx.keep_state else None", "dv = None"),
+        ("mean and variance swapped", "dz.contiguous(), mean, dmean, dvar)", "dz.contiguous(), mean, dvar, dmean)"),
+        ("reset always detached", "ctx.neuron = (leak, v_threshold, reset, detach_reset)", "ctx.neuron = (leak, v_threshold, reset, True)"),
+        ("false promise of a membrane", "rows = z.shape[1] if keep_state else 0", "rows = z.shape[1]"),
+    ],
+    ("ops/__init__.py", "test_ops.py test_ops_errors.py"): [
+        ("membrane kept unasked", "return spikes, v if keep_state else None\n\n\n", "return spikes, v\n\n\n"),
+        ("layout taken on trust", "*(z.contiguous(), a.contiguous()", "*(z, a.contiguous()"),
+        ("shape of v0 unchecked", "v0 is not None and v0.shape != (M, C)", "False"),
+    ],
+    ("ops/select.py", "test_ops_errors.py"): [
+        ("backend never ends", "        _override[0] = before", "        pass"),
+        ("always the reference", "return cpu if", "return reference if"),
+    ],
+    ("ops/threads.py", "test_threads.py -k 'blocks or fork or fails'"): [
+        ("torch's threads ignored", "min(torch.get_num_threads(), blocks)", "min(2, blocks)"),
+        ("errors lost", "        future.result()", "        future.exception()"),
+        ("dead threads after a fork", "after_in_child=_pools.clear", "after_in_child=int"),
+    ],
+    ("ops/kernels.py", "test_threads.py -k written"): [
+        ("needs a place for its cache", "except RuntimeError", "except KeyError"),
+    ],
+    ("norm.py", "test_norm.py"): [
+        ("wrong eps", "        eps: float = 1e-4,\n", "        eps: float = 1e-5,\n"),
+        ("momentum swapped", "running_mean.dtype), self.momentum", "running_mean.dtype), 1 - self.momentum"),
+        ("running variance biased", "(count / (count - 1))", "1.0"),
+        ("running variance never moves", "running_var.lerp_(", "running_var.lerp("),
+        ("gain of the wrong step", "self.weight[steps]", "self.weight[: steps.stop - steps.start]"),
+        ("statistics of the wrong step", "rows = steps if self.rows > 1", "rows = slice(0, steps.stop - steps.start) if self.rows > 1"),
+        ("training length unchecked", " or (self.training and not whole)", ""),
+        ("pooled spread lost", "var + (mean - pooled).square()", "var"),
+        ("pooled count forgotten", "keepdim=True), self.num_steps", "keepdim=True), 1"),
+        ("batch taken for channel", "x.movedim(2, -1).flatten", "x.movedim(1, -1).flatten"),
+        ("one element has a variance", "if count < 2:", "if count < 1:"),
+    ],
+    ("neuron.py", "test_neuron.py"): [
+        ("sum read out, not mean", ".cumsum(0) / steps", ".cumsum(0)"),
+        ("surrogate forgotten", "surrogate=self.surrogate,\n            keep", "surrogate=Triangle(),\n            keep"),
+        ("membrane not passed on", "self.lif.scan(flat, a, b, v, return_state)", "self.lif.scan(flat, a, b, None, return_state)"),
+        ("statistics read around", "spikes, v = self.lif.scan(flat,", "spikes, v = self.lif.scan(to_elements(z),"),
+        ("membrane of any shape", "        _check_state(current, v)\n", ""),
+    ],
+    ("encode.py", "test_encode.py"): [
+        ("sign lost", "yield sign * (", "yield sign.abs() * ("),
+        ("rescale ignored", "(r * self.rescale <= size)", "(r * 2.0 <= size)"),
+        ("equality silent", "(r * self.rescale <= size)", "(r * self.rescale < size)"),
+        ("generator ignored", "images.shape, generator=generator", "images.shape, generator=None"),
+        ("NaN let in", "if not torch.isfinite(images).all()", "if torch.isinf(images).any()"),
+    ],
+    ("vgg.py", "test_vgg.py test_parity.py -k 'not float32'"): [
+        ("pooling before the neuron", "layer(conv(x).unflatten", "layer((average_pool(conv(x)) if pooled else conv(x)).repeat_interleave(1 + pooled, 2).repeat_interleave(1 + pooled, 3).unflatten"),
+        ("time and batch swapped", "layer(conv(x).unflatten(0, (T, N)), start=start)", "layer(conv(x).unflatten(0, (N, T)).transpose(0, 1), start=start).transpose(0, 1)"),
+        ("first answer, not last", "logits[-1]", "logits[0]"),
+        ("weights too small", "gain=2", "gain=1"),
+        ("maximum for mean", "x.mean((2, 3))", "x.amax((2, 3))"),
+        ("deviation multiplied", "- self.mean) / self.std", "- self.mean) * self.std"),
+        ("threshold not in the config", '"v_threshold": self.v_threshold', '"v_threshold": 1.0'),
+        ("bytes let in", "if not x.is_floating_point()", "if False"),
+    ],
+    ("pool.py", "test_vgg.py -k pooling"): [
+        ("half for a quarter", "grad / 4", "grad / 2"),
+        ("odd edges forgotten", " if any(ctx.odd) else spread", " if False else spread"),
+    ],
+    ("hardware.py", "test_hardware.py"): [
+        ("emulation taken for hardware", '{"amx_bf16", "avx512_bf16"}', '{"amx_bf16", "avx512_vnni"}'),
+        ("last processor read", '.split("\\n\\n")[0]', '.split("\\n\\n")[-1]'),
+    ],
+}  # fmt: skip
+
+
+def main(words: list[str]) -> int:
+    """Try every bug, print the table, count the survivors."""
+    survivors, rows = 0, []
+    for (file, tests), bugs in BUGS.items():
+        for name, old, new in bugs:
+            if words and not any(word in f"{file} {name}" for word in words):
+                continue
+            verdict = caught_by(file, old, new, tests)
+            survivors += verdict is None
+            rows.append((file, name, verdict or "SURVIVED"))
+            print("{:<18}{:<32}{}".format(*rows[-1]), flush=True)
+    print(f"\n{len(rows) - survivors} of {len(rows)} bugs caught")
+    return bool(survivors)
+
+
+def caught_by(file: str, old: str, new: str, tests: str) -> str | None:
+    """The first test that fails on a package with the bug, if one does."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "bntt"
+        shutil.copytree(PACKAGE, copy)
+        source = (copy / file).read_text()
+        if source.count(old) != 1:
+            raise SystemExit(f"{file} holds {old!r} {source.count(old)} times, not once.")
+        (copy / file).write_text(source.replace(old, new))
+        if file in ("ops/kernels.py", "ops/bits.py"):
+            shutil.rmtree(copy / "ops" / "__pycache__", ignore_errors=True)
+        return first_failure(folder, tests)
+
+
+def first_failure(folder: str, tests: str) -> str | None:
+    """Run the tests against the package in ``folder``."""
+    words = [
+        str(ROOT / "tests" / w) if w.endswith(".py") else w for w in shlex.split(tests)
+    ]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *words]
+    environment = os.environ | {"PYTHONPATH": folder, "CI": "true", "NUMBA_CACHE_DIR": ""}
+    try:
+        result = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400
+        )
+    except subprocess.TimeoutExpired:
+        return "timeout"
+    if result.returncode == 0:
+        return None
+    failed = re.search(r"^FAILED tests/(\S+)", result.stdout, re.MULTILINE)
+    if result.returncode != 1 or failed is None:
+        raise SystemExit(f"pytest did not get as far as a test:\n{result.stdout[-3000:]}")
+    return failed[1]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

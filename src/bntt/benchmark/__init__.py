@@ -1,0 +1,146 @@
+"""Speed and memory beside peers: an eager loop, SpikingJelly, the convolutions alone.
+
+Every number comes from a fresh process that runs alone; contenders take turns, and are
+compared before they are timed. SpikingJelly is measured if the Python of an environment
+that holds it is given, since its declared dependencies would replace torch in ours::
+
+    python -m venv peers
+    peers/bin/pip install torch==2.13.0 numpy tqdm loguru packaging
+    peers/bin/pip install --no-deps spikingjelly==2.0.0
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..hardware import processor
+from ..vgg import build
+from .contender.__main__ import versions
+from .memory import run_memory
+from .plan import Setting
+from .scaling import run_scaling
+from .speed import run_speed
+from .tables import profile_table, table
+
+__all__ = ["profile_table", "run", "table"]
+
+WHAT: dict[str, Callable[..., dict[str, Any]]] = {
+    "speed": run_speed,
+    "memory": run_memory,
+    "scaling": run_scaling,
+}
+ALLOCATORS = ("keep", "system")
+
+
+def run(
+    what: str,
+    *,
+    batch_size: int = 32,
+    num_steps: int = 25,
+    arch: str = "vgg9",
+    image_size: int = 32,
+    repeats: int = 5,
+    peer_python: Path | None = None,
+    out: Path | None = None,
+    quick: bool = False,
+    allocator: str = "keep",
+    console: Any = None,
+) -> dict[str, Any]:
+    """Measure one thing, with everything needed to judge it.
+
+    Args:
+        what: ``"speed"`` (training and inference, in images per second), ``"memory"``
+            (bytes per neuron and step in training) or ``"scaling"`` (seconds over ``T`` and
+            over the batch size).
+        batch_size: Images per pass; for memory the largest of four batch sizes.
+        num_steps: ``T``. Scaling chooses its own sizes.
+        arch: Name of the network.
+        image_size: Side in pixels.
+        repeats: Rounds; medians are over them.
+        peer_python: Python of the environment that holds SpikingJelly.
+        out: File for the result as JSON, raw samples included.
+        quick: Tiny sizes and one round, to see that everything runs; numbers mean nothing.
+        allocator: ``"keep"`` lets every contender keep the memory it frees (much faster,
+            and what this package's programs do); ``"system"`` leaves glibc as it is.
+        console: Where progress is printed: anything with ``print``.
+
+    Returns:
+        The result, for :func:`table`.
+
+    Raises:
+        ValueError: If a value is out of range.
+        FileNotFoundError: If there is no such Python.
+        OSError: If ``out`` cannot be written.
+        RuntimeError: If contenders disagree, or a measurement fails.
+    """
+    if quick:
+        batch_size, num_steps, image_size, repeats = 4, 3, 8, 1
+    _check(what, batch_size, repeats, allocator, peer_python)
+    build(arch, num_classes=10, num_steps=num_steps, leak=0.95, image_size=image_size)
+    setting = Setting(
+        arch=arch,
+        num_steps=num_steps,
+        batch_size=batch_size,
+        image_size=image_size,
+        repeats=repeats,
+        peer_python=peer_python,
+        quick=quick,
+        allocator=allocator if what != "memory" else "system",
+    )
+    if out is not None:  # found out now rather than after an hour
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.touch()
+    say = console.print if console is not None else (lambda *_: None)
+    result = {"what": what, **_about(setting)}
+    result |= WHAT[what](setting, say)
+    if out is not None:
+        out.write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def _about(setting: Setting) -> dict[str, Any]:
+    chosen = asdict(setting)
+    # where the peer lives says nothing about the numbers
+    del chosen["peer_python"]
+    return {
+        "setting": chosen,
+        "machine": processor(),
+        "versions": versions(),
+        "commit": _commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load_average_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "threads": os.environ.get("OMP_NUM_THREADS", "default"),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the source, with ``+`` if files differ from it; None without git."""
+    describe = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def _check(
+    what: str, batch_size: int, repeats: int, allocator: str, peer_python: Path | None
+) -> None:
+    for name, value, known in (("what", what, WHAT), ("allocator", allocator, ALLOCATORS)):
+        if value not in known:
+            raise ValueError(f"Unknown `{name}` {value!r}. Known: {', '.join(known)}.")
+    for name, value, least in (("batch_size", batch_size, 2), ("repeats", repeats, 1)):
+        if value < least:
+            raise ValueError(f"`{name}` must be at least {least}, got {value}.")
+    if peer_python is not None and not peer_python.is_file():
+        raise FileNotFoundError(
+            f"There is no Python at {peer_python}. Give the `bin/python` of the "
+            f"environment that SpikingJelly is installed in, or leave it out."
+        )

@@ -1,0 +1,49 @@
+"""What a contender computes on a given case: the check that comes before any timing."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .job import Job
+
+Case = dict[str, Any]
+"""``state``: weights; ``spikes``: of the input; ``inputs``: of every layer."""
+
+
+def answer(contender, case: Case, job: Job) -> dict[str, Any]:
+    """Logits, gradients and each layer's spikes on the same inputs, in ``job.wide``."""
+    contender.load({k: v.to(job.wide) for k, v in case["state"].items()})
+    spikes = case["spikes"].to(job.wide)
+    contender.train(False)
+    with torch.no_grad():
+        inference = contender(spikes)
+    contender.train(True)
+    logits = contender(spikes)
+    grads = torch.autograd.grad(_loss(logits), contender.weights())
+    return {
+        "inference": inference,
+        "logits": logits.detach(),
+        "grads": list(grads),
+        "stages": stages(contender, case["inputs"], job),
+    }
+
+
+@torch.no_grad()
+def stages(contender, inputs: list[Tensor], job: Job) -> list[Tensor]:
+    """The spikes of each layer on its own given input."""
+    return [contender.stage(i, x.to(job.wide)) for i, x in enumerate(inputs)]
+
+
+@torch.no_grad()
+def inputs_of(contender, spikes: Tensor) -> list[Tensor]:
+    """What each layer of the whole network receives."""
+    inputs = [spikes]
+    for i in range(contender.num_stages - 1):
+        inputs.append(contender.stage(i, inputs[-1]))
+    return inputs
+
+
+def _loss(logits: Tensor) -> Tensor:
+    return F.cross_entropy(logits, torch.arange(len(logits)) % logits.shape[1])

@@ -1,0 +1,94 @@
+"""How it is measured: seconds of a pass, peak of resident memory."""
+
+import contextlib
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from .job import Job
+
+
+def passes(job: Job, contender) -> dict[str, Callable[[], None]]:
+    """What can be timed of a contender: ``inference`` and ``training``."""
+    images, labels = job.images(), job.labels()
+
+    def inference() -> None:
+        contender.train(False)
+        with torch.inference_mode(), job.autocast():
+            contender(images)
+
+    def training() -> None:
+        contender.train(True)
+        with job.autocast():
+            loss = F.cross_entropy(contender(images).to(job.wide), labels)
+        loss.backward()
+        for weight in contender.net.parameters():
+            weight.grad = None
+
+    return {"inference": inference, "training": training}
+
+
+def seconds(one_pass: Callable[[], None], at_least: float) -> tuple[list[float], float]:
+    """How long passes take, after one that warms up, until ``at_least`` is used up.
+
+    Also the share of the machine's processors that others took meanwhile: where it is not
+    near 0, the numbers are not this contender's.
+    """
+    one_pass()
+    samples: list[float] = []
+    busy, own = busy_seconds(), time.process_time()
+    while not samples or sum(samples) < at_least:
+        start = time.perf_counter()
+        one_pass()
+        samples.append(time.perf_counter() - start)
+    others = busy_seconds() - busy - (time.process_time() - own)
+    return samples, max(0.0, others / (sum(samples) * (os.cpu_count() or 1)))
+
+
+def busy_seconds() -> float:
+    """Processor time that the whole machine has spent so far; 0 where it is not told."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return 0.0
+    user, nice, system, _idle, _wait, irq, softirq = path.read_text().split()[1:8]
+    ticks = sum(map(int, (user, nice, system, irq, softirq)))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed: the same setting for every contender."""
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_trim_threshold, m_mmap_max = -1, -4
+        mallopt(m_mmap_max, 0)
+        mallopt(m_trim_threshold, 2**31 - 1)
+
+
+def forget_peak() -> None:
+    """Start the peak of resident memory afresh, where the system allows it."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_bytes() -> int:
+    """The largest resident memory of this process so far.
+
+    Raises:
+        RuntimeError: If the system does not say.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        raise RuntimeError(
+            "Peak memory is read from /proc/self/status, which this system does not have. "
+            "Measure memory on Linux."
+        )
+    line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024

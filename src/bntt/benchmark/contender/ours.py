@@ -1,0 +1,53 @@
+"""This package's network, as its users call it."""
+
+import torch
+from torch import Tensor
+
+from ...pool import average_pool
+from ...surrogate import Triangle
+from ...vgg import VGG, build
+from .job import Job
+
+
+class Network:
+    """A :class:`bntt.VGG` behind the face that all contenders share."""
+
+    def __init__(self, job: Job) -> None:
+        self.net: VGG = build(
+            job.arch,
+            num_classes=job.num_classes,
+            num_steps=job.num_steps,
+            leak=job.leak,
+            in_channels=job.in_channels,
+            image_size=job.image_size,
+            surrogate=Triangle(job.height),
+        ).to(job.wide)
+        # a network is built in its own layout; it has no other
+        self.num_stages = len(self.net.layers)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits of images or of spikes."""
+        return self.net(x)
+
+    def train(self, mode: bool) -> None:
+        """Batch statistics or running ones."""
+        self.net.train(mode)
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take the weights of a ``state_dict`` of this package."""
+        self.net.load_state_dict(state)
+
+    def weights(self) -> list[Tensor]:
+        """Of all convolutions and linear layers, in order."""
+        return [m.weight for m in (*self.net.convs, self.net.hidden, self.net.output)]
+
+    def stage(self, i: int, x: Tensor) -> Tensor:
+        """Layer ``i`` on a whole sequence ``[T, N, ...]``, with the pooling behind it."""
+        net, steps = self.net, x.shape[:2]
+        flat = x.flatten(0, 1)
+        if i == len(net.convs):
+            flat = flat.mean((2, 3)) if net.global_pool else flat.flatten(1)
+            return net.layers[i](net.hidden(flat).unflatten(0, steps))
+        flat = flat.contiguous(memory_format=torch.channels_last)
+        s = net.layers[i](net.convs[i](flat).unflatten(0, steps)).flatten(0, 1)
+        return (average_pool(s) if net.pooled[i] else s).unflatten(0, steps)

@@ -1,0 +1,52 @@
+"""One measurement, one fresh process."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .contender.job import Job
+
+HERE = Path(__file__).parent
+PEERS = {"spikingjelly"}
+"""Contenders that live in an environment of their own."""
+
+
+def run_job(job: Job, peer_python: Path | None = None) -> dict[str, Any]:
+    """The result of ``job``, run alone in a process of its own.
+
+    Raises:
+        RuntimeError: If the process fails.
+    """
+    done = subprocess.run(
+        [*_command(job, peer_python), json.dumps(asdict(job))],
+        env=os.environ | {"PYTHONPATH": _path(job)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        what = f"{job.contender} ({job.kind}, {job.precision}, {job.layout})"
+        end = "\n".join(done.stderr.strip().splitlines()[-5:])
+        raise RuntimeError(
+            f"Measuring {what} failed with exit code {done.returncode}"
+            f"{' (killed: too little memory?)' if done.returncode == -9 else ''}. {end}"
+        )
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _command(job: Job, peer_python: Path | None) -> list[str]:
+    # -P: what lies in the current folder must not be imported by accident
+    if job.contender in PEERS:
+        return [str(peer_python), "-P", "-m", "contender"]
+    return [sys.executable, "-P", "-m", f"{__package__}.contender"]
+
+
+def _path(job: Job) -> str:
+    """A peer sees the folder of the contenders and nothing else of this package."""
+    if job.contender in PEERS:
+        return str(HERE)
+    return os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])

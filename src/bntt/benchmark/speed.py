@@ -1,0 +1,139 @@
+"""Images per second of every contender, in interleaved rounds."""
+
+from statistics import median
+from typing import Any
+
+from .agreement import check
+from .launch import PEERS, run_job
+from .plan import Setting
+
+PASSES = ("training", "inference")
+HOPELESS = 1.5
+"""A variant so many times slower than its contender's best is timed in one round only."""
+
+Sample = dict[str, Any]
+
+
+def run_speed(setting: Setting, say) -> dict[str, Any]:
+    """Agreement, all samples, the table's rows, and where this package's time goes.
+
+    Raises:
+        RuntimeError: If contenders disagree or one of the own environment fails.
+    """
+    say("checking that the contenders agree")
+    result: dict[str, Any] = {"agreement": check(setting)}
+    samples, about = _rounds(setting, say)
+    result |= {
+        "samples": samples,
+        "about": about,
+        "rows": rows(samples, setting.batch_size),
+    }
+    result["taken_by_others"] = max(max(s["taken_by_others"], default=0) for s in samples)
+    say("profiling")
+    result["profile"] = _profiles(setting)
+    return result
+
+
+def _rounds(setting: Setting, say) -> tuple[list[Sample], dict[str, Any]]:
+    samples = [
+        {
+            "contender": contender,
+            **variant,
+            **{name: [] for name in PASSES},
+            "taken_by_others": [],
+        }
+        for contender in setting.contenders()
+        for variant in setting.variants(contender)
+    ]
+    about: dict[str, Any] = {}
+    for number in range(setting.repeats):
+        for sample in samples:
+            wanted = tuple(p for p in PASSES if not hopeless(sample, samples, p))
+            if wanted and "error" not in sample:
+                label = " ".join(sample[k] for k in ("contender", "precision", "layout"))
+                say(f"round {number + 1} of {setting.repeats}: {label}")
+                about[sample["contender"]] = _measure(setting, sample, wanted)
+    return samples, about
+
+
+def _measure(setting: Setting, sample: Sample, wanted: tuple[str, ...]) -> dict[str, Any]:
+    """Add one round to ``sample``; what the process ran on."""
+    variant = {k: sample[k] for k in ("precision", "layout")}
+    job = setting.job(sample["contender"], passes=wanted, **variant)
+    try:
+        result = run_job(job, setting.peer_python)
+    except RuntimeError as error:
+        if sample["contender"] not in PEERS:
+            raise
+        sample["error"] = str(error)
+        return {}
+    for name in wanted:
+        sample[name].append(result["seconds"][name])
+    sample["taken_by_others"].append(max(result["taken_by_others"].values()))
+    return {k: result[k] for k in ("threads", "versions")}
+
+
+def hopeless(sample: Sample, samples: list[Sample], name: str) -> bool:
+    """Whether another variant of the same contender has already beaten this one clearly."""
+    rivals = [s for s in samples if s["contender"] == sample["contender"] and s[name]]
+    if not sample[name]:
+        return False
+    return seconds(sample, name) > HOPELESS * min(seconds(s, name) for s in rivals)
+
+
+def seconds(sample: Sample, name: str) -> float:
+    """The median over rounds; each round counts with the median of its passes."""
+    return median(median(passes) for passes in sample[name])
+
+
+def rows(samples: list[Sample], batch_size: int) -> list[dict[str, Any]]:
+    """One row per pass, precision and contender, in the better of its layouts.
+
+    ``share_of_floor`` compares with the convolutions alone in the same precision;
+    ``times_loop`` and ``times_spikingjelly`` with the best of those in any variant.
+    """
+    table = []
+    for name in PASSES:
+        timed = [s for s in samples if s[name]]
+        for sample in _best_layouts(timed, name):
+            same = [s for s in timed if s["precision"] == sample["precision"]]
+            speed = batch_size / seconds(sample, name)
+            row = {
+                "pass": name,
+                **{k: sample[k] for k in ("contender", "precision", "layout")},
+            }
+            row |= {"images_per_second": speed, "rounds": len(sample[name])}
+            row["share_of_floor"] = _ratio(speed, _best(same, "floor", name), batch_size)
+            for peer in ("loop", "spikingjelly"):
+                best = _best(timed, peer, name)
+                row[f"times_{peer}"] = _ratio(speed, best, batch_size)
+            table.append(row)
+    return table
+
+
+def _best_layouts(samples: list[Sample], name: str) -> list[Sample]:
+    best: dict[tuple[str, str], Sample] = {}
+    for sample in samples:
+        key = (sample["contender"], sample["precision"])
+        if key not in best or seconds(sample, name) < seconds(best[key], name):
+            best[key] = sample
+    return list(best.values())
+
+
+def _best(samples: list[Sample], contender: str, name: str) -> float | None:
+    """Seconds of a contender's fastest variant, if it was measured."""
+    mine = [seconds(s, name) for s in samples if s["contender"] == contender]
+    return min(mine, default=None)
+
+
+def _ratio(speed: float, best: float | None, batch_size: int) -> float | None:
+    return None if best is None else speed * best / batch_size
+
+
+def _profiles(setting: Setting) -> dict[str, Any]:
+    """By precision and pass."""
+    found = {}
+    for variant in setting.variants("bntt"):
+        job = setting.job("bntt", kind="profile", **variant)
+        found[variant["precision"]] = run_job(job)["profile"]
+    return found

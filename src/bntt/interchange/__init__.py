@@ -1,0 +1,5 @@
+"""Checkpoints of other code, as networks of this package."""
+
+from .authors import load_reference
+
+__all__ = ["load_reference"]

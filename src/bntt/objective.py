@@ -1,0 +1,101 @@
+"""What training minimises and how fast: losses, optimisers, schedules (M13, M16)."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .checkpoint import to_device
+from .config import Recipe
+
+
+def loss(
+    means: Float[Tensor, "T N K"], labels: Int64[Tensor, " N"], recipe: Recipe
+) -> Float[Tensor, ""]:
+    """Cross-entropy of the read-outs that ``recipe.loss`` names (M13).
+
+    Args:
+        means: Running means of the read-outs, as ``net(x, per_step=True)`` returns them.
+        labels: Classes.
+        recipe: Its ``loss`` and ``label_smoothing`` are read.
+    """
+    match recipe.loss:
+        case "last":
+            logits = means[-1:]
+        case "every_mean":
+            logits = means
+        case _:
+            logits = single_steps(means)
+    steps = len(logits)
+    return F.cross_entropy(
+        logits.flatten(0, 1), labels.repeat(steps), label_smoothing=recipe.label_smoothing
+    )
+
+
+def single_steps(means: Float[Tensor, "T N K"]) -> Float[Tensor, "T N K"]:
+    """The single steps' read-outs behind their running means."""
+    count = torch.arange(1, len(means) + 1, device=means.device)[:, None, None]
+    sums = means * count
+    return torch.cat([sums[:1], sums[1:] - sums[:-1]])
+
+
+def make_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
+    """The recipe's optimiser; weight decay falls on all parameters, gains included."""
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            net.parameters(),
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+    return torch.optim.AdamW(
+        net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+    )
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of training step ``step``, from 0 (M16)."""
+    total = recipe.epochs * steps_per_epoch
+    match recipe.schedule:
+        case "step":
+            # whole numbers: 90 * 0.7 is 62.99..., and a drop decided by it never comes
+            tenths = 10 * (step // steps_per_epoch)
+            drops = sum(tenths >= share * recipe.epochs for share in (5, 7, 9))
+            return recipe.lr * 0.1**drops
+        case "cosine":
+            return recipe.lr * _cosine(step / total)
+        case _:
+            rise = recipe.warmup * total
+            if step < rise:
+                return recipe.lr * (0.04 + 0.96 * step / rise)
+            return recipe.lr * _cosine((step - rise) / (total - rise))
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    """The optimiser's state as named tensors, for a checkpoint."""
+    for index, values in optimizer.state_dict()["state"].items():
+        for key, value in values.items():
+            if value is not None:
+                yield f"optimizer/{index}/{key}", value
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put :func:`optimizer_tensors` back, in the memory layout of the parameters."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        _, index, key = name.split("/")
+        like = parameters[int(index)]
+        if value.shape == like.shape:
+            # fused optimisers walk through memory, so the layouts must agree
+            value = to_device(value, like)
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _cosine(progress: float) -> float:
+    return (1 + math.cos(math.pi * progress)) / 2

@@ -1,0 +1,140 @@
+"""What a network sees in the user's own pictures, time-step by time-step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from . import checkpoint
+from .display import Display
+from .pictures import read_picture
+from .run_folder import RunFolder
+from .vgg import VGG
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The likeliest class of one picture after each time-step."""
+
+    file: str
+    classes: tuple[str, ...]
+    """Names, one per time-step."""
+    probabilities: tuple[float, ...]
+    """Of those classes: the softmax of the running mean read-out, in [0, 1]."""
+    note: str = ""
+    """What may be wrong with the picture; empty if nothing is."""
+
+    @property
+    def settled(self) -> int:
+        """The time-step, from 1, after which the class no longer changes."""
+        last = self.classes[-1]
+        others = [step for step, name in enumerate(self.classes, 1) if name != last]
+        return max(others, default=0) + 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values."""
+        steps = enumerate(zip(self.classes, self.probabilities, strict=True), 1)
+        return {
+            "file": self.file,
+            "class": self.classes[-1],
+            "probability": self.probabilities[-1],
+            "settled_step": self.settled,
+            "steps": [{"step": t, "class": c, "probability": p} for t, (c, p) in steps],
+            "note": self.note,
+        }
+
+
+@torch.inference_mode()
+def predict(
+    net: VGG,
+    image: UInt8[Tensor, "C H W"],
+    *,
+    num_steps: int | None = None,
+    seed: int = 0,
+    file: str = "",
+) -> Prediction:
+    """Classify one picture after every time-step.
+
+    Args:
+        net: In evaluation mode.
+        image: Of the network's channels and size, as :func:`read_picture` makes it.
+        num_steps: Stop after so many time-steps; all that were trained if omitted.
+        seed: Of the encoder. Each picture draws alone, so that its answer does not depend
+            on the pictures beside it.
+        file: A name to remember.
+
+    Raises:
+        ValueError: If more time-steps are asked for than trained, or the shape is wrong.
+    """
+    _check_steps(net, num_steps)
+    device = net.mean.device
+    images = net.normalize(image[None].to(device))
+    generator = torch.Generator(device=device).manual_seed(seed)
+    logits = net(images, per_step=True, num_steps=num_steps, generator=generator)
+    best = logits[:, 0].softmax(-1).max(-1)
+    classes = tuple(net.class_names[k] for k in best.indices.tolist())
+    note = _note(net, image)
+    return Prediction(file, classes, tuple(best.values.tolist()), note)
+
+
+def predict_run(
+    run: str | Path,
+    files: Sequence[str | Path],
+    *,
+    num_steps: int | None = None,
+    seed: int = 0,
+    invert: bool = False,
+    quiet: bool = False,
+) -> list[Prediction]:
+    """Classify picture files with a run's best checkpoint.
+
+    Args:
+        run: The run folder.
+        files: Pictures, as :func:`read_picture` takes them; all are read before the first
+            is classified.
+        num_steps: As :func:`predict`.
+        seed: As :func:`predict`.
+        invert: Whether to exchange light and dark in every picture.
+        quiet: Whether to show no progress.
+
+    Raises:
+        FileNotFoundError: If the run, its checkpoint or a picture is missing.
+        ValueError: As :func:`predict`, or if a file is no readable picture.
+        ImportError: If Pillow is not installed.
+    """
+    net = checkpoint.load(RunFolder(run).best)
+    _check_steps(net, num_steps)
+    images = [
+        read_picture(file, net.in_channels, net.image_size, invert=invert) for file in files
+    ]
+    found = []
+    with Display("pictures", len(files), quiet=quiet) as display:
+        for file, image in zip(files, images, strict=True):
+            found.append(
+                predict(net, image, num_steps=num_steps, seed=seed, file=str(file))
+            )
+            display.advance()
+    return found
+
+
+def _note(net: VGG, image: Tensor) -> str:
+    """A warning if a grey picture is light where the training images were dark."""
+    light = image.float().mean().item() / 255
+    if net.in_channels == 1 and net.mean.mean() < 0.5 < light:
+        return (
+            f"This picture is mostly light ({light:.0%} of white), but the network learned "
+            f"light strokes on dark ground: try --invert."
+        )
+    return ""
+
+
+def _check_steps(net: VGG, num_steps: int | None) -> None:
+    if num_steps is not None and not 1 <= num_steps <= net.num_steps:
+        raise ValueError(
+            f"The network was trained for {net.num_steps} time-steps and has statistics of "
+            f"no more, but --num-steps is {num_steps}. Ask for 1 to {net.num_steps}."
+        )

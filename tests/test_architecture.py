@@ -1,0 +1,141 @@
+"""The house rules that a machine can check."""
+
+import ast
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import bntt
+
+PACKAGE = Path(bntt.__file__).parent
+ROOT = Path(__file__).parents[1]
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+FLOORS = [  # a room may import only from floors below its own
+    {"surrogate", "encode", "data", "config", "hardware", "processes", "display", "board"},
+    {"ops", "batches", "report"},
+    {"norm"},
+    {"neuron"},
+    {"vgg", "resnet"},
+    {"stream", "monitor", "convert", "checkpoint", "interchange"},
+    {"run_folder", "objective"},
+    {"evaluate", "early_exit", "energy", "robustness"},
+    {"train", "benchmark"},
+    {"cli"},
+]
+FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def rooms_imported(path):
+    """The first-level modules of the package that the file at `path` imports."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from (n.split(".")[0] for n in names if n != "__version__")
+
+
+def test_every_room_stands_on_a_floor():
+    rooms = {room_of(path) for path in FILES} - {"__init__", "__main__"}
+    assert rooms, f"no rooms found in {PACKAGE}"
+    assert not rooms - set(FLOOR), "add the new room to FLOORS and to docs/design.md"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_only_go_down(path):
+    room = room_of(path)
+    for target in rooms_imported(path) if room in FLOOR else ():
+        assert target in FLOOR, f"{room} imports {target} from the front door, not a room"
+        assert FLOOR[target] < FLOOR[room], f"{room} must not import {target}"
+
+
+def test_the_package_imports_itself_only_relatively():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            assert "bntt" not in {name.split(".")[0] for name in names}, path.name
+
+
+def test_no_file_outgrows_its_room():
+    for path in [*FILES, *Path(__file__).parent.rglob("*.py")]:
+        lines = len(path.read_text().splitlines())
+        assert lines <= 300, f"{path.name} has {lines} lines; split it or say less"
+
+
+def test_every_equation_cited_is_written_down():
+    method = (ROOT / "docs" / "method.md").read_text()
+    for path in [*FILES, *PACKAGE.rglob("*.toml")]:
+        for first, last in re.findall(r"\bM(\d+)\b(?:-M?(\d+)\b)?", path.read_text()):
+            for number in range(int(first), int(last or first) + 1):
+                assert f"**M{number}**" in method, f"{path.name} cites M{number}"
+
+
+def test_equations_are_numbered_once_and_in_order():
+    method = (ROOT / "docs" / "method.md").read_text()
+    numbers = [int(n) for n in re.findall(r"\*\*M(\d+)\*\*", method)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def top_level_modules_after(statement):
+    """The third-party packages that a fresh interpreter holds after `statement`."""
+    code = f"{statement}; import sys; print(*{{n.split('.')[0] for n in sys.modules}})"
+    path = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split()) - sys.stdlib_module_names
+
+
+def test_import_loads_only_the_five():
+    five = top_level_modules_after(
+        "import torch, numpy, numba, safetensors.torch, jaxtyping"
+    )
+    extra = top_level_modules_after("import bntt") - five - {"bntt"}
+    assert not extra, f"`import bntt` also loads {sorted(extra)}"
+
+
+def test_what_is_not_python_travels_in_the_package():
+    assert (PACKAGE / "py.typed").is_file()
+    assert list((PACKAGE / "recipes").glob("*.toml"))
+
+
+def required_packages():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = [line for lines in (*lists, pins) for line in lines if not line.startswith("#")]
+    return {re.split(r"[\[<>=!~ ;]", line)[0].lower() for line in lines} - {"bntt", ""}
+
+
+def test_no_dependency_is_under_the_gpl():
+    seen = Counter()
+    for name in required_packages():
+        try:
+            about = importlib.metadata.metadata(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # an extra that is not installed
+        fields = [about.get_all(key) or [] for key in ("License-Expression", "Classifier")]
+        words = " ".join(sum(fields, []))
+        assert not re.search(r"\bA?GPL|Affero|GNU General", words), f"{name}: {words}"
+        seen[name] += 1
+    assert {"torch", "numpy", "numba", "typer"} <= set(seen)

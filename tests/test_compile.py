@@ -1,0 +1,123 @@
+"""What ``torch.compile`` sees: four operators with shapes, and no break in the graph."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import bntt
+from bntt import BNTT, LIF, NormLIF, SharedBN, backend, vgg5
+from bntt.surrogate import Triangle
+
+OPS = torch.ops.bntt
+# checkers of shapes break graphs, so what compiles runs in a process without them
+COMPILES = pytest.mark.skipif(
+    os.environ.get("JAXTYPING_DISABLE") != "1",
+    reason="run by test_compiled_is_eager in a process without shape checks",
+)
+
+
+def calls(dtype):
+    """Every operator with arguments that it meets: with a membrane and without."""
+    T, M, C = 3, 5, 2
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    z, ds = torch.randn(2, T, M, C).to(dtype)
+    a, b = torch.rand(2, T, C, dtype=wide)
+    v0, dv = torch.randn(2, M, C, dtype=wide)
+    slope = (True, Triangle.kind, *Triangle().parameters)
+    return [
+        (OPS.moments, (z,)),
+        (OPS.moments_backward, (z, ds, a, b, b)),
+        (OPS.affine_lif, (z, a, b, v0, 0.5, 1.0, "soft", True)),
+        (OPS.affine_lif, (z, a, b, None, 0.5, 1.0, "hard", False)),
+        (OPS.affine_lif_backward, (z, a, b, v0, ds, dv, 0.5, 1.0, "soft", *slope)),
+        (OPS.affine_lif_backward, (z, a, b, None, ds, None, 0.5, 1.0, "none", *slope)),
+    ]
+
+
+@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("case", range(6))
+def test_an_operator_is_what_it_says_it_is(case, dtype, provider):
+    operator, arguments = calls(dtype)[case]
+    with backend(provider):
+        torch.library.opcheck(operator.default, arguments)
+
+
+def results(module, make_input, **options):
+    """Output and gradients of a module called twice, the second time on another batch."""
+    out = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        x = make_input().requires_grad_()
+        y = module(x, **options)
+        y = y if isinstance(y, tuple) else (y,)
+        loss = sum((part * torch.randn_like(part)).sum() for part in y)
+        out += [*y, *torch.autograd.grad(loss, [x, *module.parameters()])]
+    return out + list(module.buffers())
+
+
+def assert_compiled_is_eager(make_module, make_input, **options):
+    torch.compiler.reset()
+    eager, module = make_module(), make_module()
+    module.load_state_dict(eager.state_dict())
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    want = results(eager, make_input, **options)
+    got = results(compiled, make_input, **options)
+    for ours, truth in zip(got, want, strict=True):
+        torch.testing.assert_close(ours, truth)
+
+
+@COMPILES
+@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("return_state", [True, False])
+@pytest.mark.parametrize("kind", [BNTT, SharedBN])
+def test_layer(kind, return_state, provider):
+    with backend(provider):
+        assert_compiled_is_eager(
+            lambda: NormLIF(kind(3, num_steps=4), LIF(0.9)),
+            lambda: torch.randn(4, 5, 3, 2, 2),
+            return_state=return_state,
+        )
+
+
+@COMPILES
+def test_neuron():
+    assert_compiled_is_eager(lambda: LIF(0.9), lambda: torch.randn(4, 5, 3))
+
+
+@COMPILES
+@pytest.mark.parametrize("training", [True, False])
+def test_network(training):
+    def net():
+        made = vgg5(num_classes=3, num_steps=2, leak=0.9, image_size=8, encoder="direct")
+        return made.train(training)
+
+    assert_compiled_is_eager(net, lambda: torch.randn(2, 2, 3, 8, 8), per_step=True)
+
+
+def test_compiled_is_eager():
+    if os.environ.get("JAXTYPING_DISABLE") == "1":
+        pytest.skip("this is the process without shape checks")
+    options = ["-q", "-x", "-o", "addopts=", "-p", "no:cacheprovider"]
+    path = str(Path(bntt.__file__).parents[1])
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            *options,
+            __file__,
+            "-k",
+            "layer or neuron or network",
+        ],
+        env=os.environ | {"JAXTYPING_DISABLE": "1", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "skipped" not in result.stdout

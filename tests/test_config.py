@@ -1,0 +1,270 @@
+"""Recipes: what ships, what may be overridden, and what is refused in which words."""
+
+import dataclasses
+import tomllib
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bntt.config import RECIPES, Recipe, load_recipe, recipe_names
+
+FIELDS = {field.name: field.type for field in dataclasses.fields(Recipe)}
+SMALLEST: dict[str, Any] = {
+    "dataset": "digits",
+    "arch": "vgg5",
+    "num_steps": 4,
+    "leak": 0.5,
+    "epochs": 1,
+    "batch_size": 8,
+    "lr": 0.1,
+}
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_loads_and_says_in_its_first_line_what_it_is(name):
+    recipe = load_recipe(name)
+    assert isinstance(recipe, Recipe)
+    first = (RECIPES / f"{name}.toml").read_text().splitlines()[0]
+    assert first.startswith("# ")
+    assert f"T={recipe.num_steps}" in first
+    assert recipe.arch.upper() in first
+
+
+def test_the_recipes_that_ship():
+    shipped = {"digits", "cifar10-vgg9", "cifar10-vgg9-cpu", "cifar100-vgg11"}
+    assert shipped <= set(recipe_names())
+    assert recipe_names() == sorted(recipe_names())
+
+
+AUTHORS = {  # their README's commands over their train.py
+    "epochs": 100,
+    "lr": 0.3,
+    "norm": "bntt",
+    "encoder": "poisson",
+    "v_threshold": 1.0,
+    "surrogate_height": 0.3,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "schedule": "step",
+    "loss": "last",
+    "label_smoothing": 0.0,
+    "augment": "crop-flip",
+    "cutout": 0,
+    "normalize": "authors",
+    "seed": 0,
+}
+AUTHORS_OWN = {
+    "cifar10-vgg9": {
+        "dataset": "cifar10",
+        "arch": "vgg9",
+        "num_steps": 25,
+        "leak": 0.95,
+        "batch_size": 256,
+    },
+    "cifar100-vgg11": {
+        "dataset": "cifar100",
+        "arch": "vgg11",
+        "num_steps": 30,
+        "leak": 0.99,
+        "batch_size": 128,
+    },
+}
+
+
+@pytest.mark.parametrize("name", AUTHORS_OWN)
+def test_the_papers_recipes_hold_the_authors_values(name):
+    recipe = dataclasses.asdict(load_recipe(name))
+    wanted = AUTHORS | AUTHORS_OWN[name]
+    assert {key: recipe[key] for key in wanted} == wanted
+
+
+def test_overrides_are_toml_and_the_last_one_wins():
+    overrides = [
+        "epochs=2",
+        "lr = 1",
+        "leak=1e-1",
+        "norm=shared",
+        "loss='last'",
+        "epochs=3",
+    ]
+    recipe = load_recipe("digits", overrides)
+    assert (recipe.epochs, recipe.leak, recipe.norm, recipe.loss) == (
+        3,
+        0.1,
+        "shared",
+        "last",
+    )
+    assert recipe.lr == 1.0
+    assert type(recipe.lr) is float
+    same = dataclasses.replace(
+        load_recipe("digits"), epochs=3, lr=1, leak=0.1, norm="shared", loss="last"
+    )
+    assert recipe == same
+
+
+def a_value(kind):
+    if choices := get_args(kind):
+        return st.sampled_from(choices)
+    return st.integers(1, 4) if kind is int else st.floats(1e-300, 0.999)
+
+
+@settings(deadline=None, max_examples=50)
+@given(values=st.fixed_dictionaries({name: a_value(kind) for name, kind in FIELDS.items()}))
+def test_what_is_written_is_read_back_equal(tmp_path_factory, values):
+    values |= {"batch_size": 2}
+    if values["dataset"] == "digits":
+        values["normalize"] = "own"
+    else:
+        values["fold"] = 0
+    recipe = Recipe(**values)
+    path = tmp_path_factory.mktemp("recipe") / "recipe.toml"
+    path.write_text(recipe.to_toml())
+    assert load_recipe(path) == recipe
+    assert load_recipe(str(path)) == recipe
+    assert set(tomllib.loads(recipe.to_toml())) == set(FIELDS)
+
+
+REFUSED = {
+    "epochs": r"written key=value, such as epochs=2, but got 'epochs'",
+    "timesteps=3": r"Unknown recipe key 'timesteps'\. Did you mean 'num_steps'\? Known: d",
+    "=3": r"Unknown recipe key ''",
+    "a.b=3": r"Unknown recipe key 'a\.b'",
+    "lr=fast": r"`lr` must be a number such as 0\.3 or 1e-4, got 'fast'",
+    "lr=.3": r"`lr` must be a number such as 0\.3 or 1e-4, got '\.3'",
+    "lr=true": r"`lr` must be a number .* got True",
+    "lr=nan": r"`lr` must be finite, got nan",
+    "lr=inf": r"`lr` must be finite, got inf",
+    "lr=0": r"`lr` must be positive, got 0",
+    "epochs=2.0": r"`epochs` must be a whole number such as 25, got 2\.0",
+    "epochs=true": r"`epochs` must be a whole number .* got True",
+    "epochs=0": r"`epochs` must be at least 1, got 0",
+    "epochs=": r"`epochs` must be a whole number .* got ''",
+    "epochs=[1]": r"`epochs` must be a whole number .* got \[1\]",
+    "epochs=2\nseed=3": r"sets one key, but 'epochs=2\\nseed=3' holds several lines",
+    "num_steps=0": r"`num_steps` must be at least 1",
+    "batch_size=0": r"`batch_size` must be at least 1",
+    "batch_size=1": r"`batch_size` .* at least 2 with norm='bntt', got 1\. .*norm='none'",
+    "leak=20": r"`leak` must lie in \[0, 1\] .* converts to 1 - 1/tau\), got 20",
+    "leak=1.01": r"`leak` must lie in \[0, 1\]",
+    "leak=-0.1": r"`leak` must lie in \[0, 1\]",
+    "norm=bnt": r"Unknown norm 'bnt'\. Did you mean 'bntt'\? Known: bntt, shared, none",
+    "norm=": r"Unknown norm ''",
+    "norm=3": r"`norm` must be one of bntt, shared, none, got 3",
+    "dataset=cifar": r"Unknown dataset 'cifar'\. Did you mean 'cifar10",
+    "dataset=cifar10\nfold=1": r"Unknown dataset 'cifar10\\nfold=1'",
+    "v_threshold=0": r"`v_threshold` must be positive",
+    "surrogate_height=0": r"`surrogate_height` must be positive",
+    "momentum=1": r"`momentum` must lie in \[0, 1\)",
+    "weight_decay=-1": r"`weight_decay` must not be negative",
+    "warmup=0": r"`warmup` must lie in \(0, 1\)",
+    "warmup=1.0": r"`warmup` must lie in \(0, 1\)",
+    "label_smoothing=1": r"`label_smoothing` must lie in \[0, 1\)",
+    "cutout=-1": r"`cutout` must not be negative",
+    "validation=-1": r"`validation` must not be negative",
+    "fold=5": r"`fold` must be one of the five folds 0 to 4, got 5",
+    "seed=-1": r"`seed` must lie in \[0, 2\*\*32\), got -1",
+    "seed=4294967296": r"`seed` must lie in \[0, 2\*\*32\)",
+    "normalize=authors": r"dataset='digits' is grey\. Use normalize='own'",
+}
+
+
+@pytest.mark.parametrize("override", REFUSED)
+def test_an_impossible_override_is_refused(override):
+    with pytest.raises(ValueError, match=REFUSED[override]):
+        load_recipe("digits", [override])
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "leak=0",
+        "leak=1",
+        "momentum=0",
+        "weight_decay=0",
+        "label_smoothing=0",
+        "seed=4294967295",
+        "num_steps=1",
+        "epochs=1",
+    ],
+)
+def test_the_ends_of_a_range_belong_to_it(override):
+    key, value = override.split("=")
+    assert getattr(load_recipe("digits", [override]), key) == int(value)
+
+
+def test_one_image_is_a_batch_where_nothing_is_normalised():
+    assert load_recipe("digits", ["batch_size=1", "norm=none"]).batch_size == 1
+
+
+def test_only_digits_have_folds():
+    assert load_recipe("digits", ["fold=4"]).fold == 4
+    with pytest.raises(ValueError, match=r"`fold` must be 0 for dataset='cifar10', got 1"):
+        load_recipe("cifar10-vgg9", ["fold=1"])
+
+
+def test_a_huge_number_is_no_float():
+    with pytest.raises(ValueError, match="`lr` must be finite"):
+        load_recipe("digits", ["lr=1" + "0" * 400])
+
+
+def test_an_unknown_recipe_suggests_the_nearest():
+    expected = (
+        r"Unknown recipe 'cifar10-vg9'\. Did you mean 'cifar10-vgg9'\? .* a \.toml file"
+    )
+    with pytest.raises(ValueError, match=expected):
+        load_recipe("cifar10-vg9")
+    with pytest.raises(ValueError, match="Unknown recipe '../recipes/digits'"):
+        load_recipe("../recipes/digits")
+
+
+def test_a_recipe_file_that_is_not_there(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"No recipe file .*mine\.toml .*go by name: c"
+    ):
+        load_recipe(tmp_path / "mine.toml")
+
+
+def written(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_a_file_of_the_users_own(tmp_path):
+    text = Recipe(**SMALLEST).to_toml()
+    assert load_recipe(written(tmp_path, text), ["seed=7"]) == dataclasses.replace(
+        Recipe(**SMALLEST), seed=7
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lr = = 1", r"mine\.toml is not a TOML file: .*line 1"),
+        (b"\xff\xfe", r"mine\.toml is not a TOML file"),
+        ("[train]\nlr = 1", r"Unknown recipe key 'train'.*\(in .*mine\.toml\)"),
+        (
+            "lrr = 1",
+            r"Unknown recipe key 'lrr'\. Did you mean 'lr'\? .*\(in .*mine\.toml\)",
+        ),
+        (
+            "lr = 1\narch = 'vgg9'",
+            r"mine\.toml must also set dataset, num_steps, leak, epochs",
+        ),
+    ],
+)
+def test_a_file_that_is_no_recipe(tmp_path, text, expected):
+    with pytest.raises(ValueError, match=expected):
+        load_recipe(written(tmp_path, text))
+
+
+def test_values_given_in_python_are_checked_too():
+    with pytest.raises(ValueError, match="`leak` must lie in"):
+        dataclasses.replace(Recipe(**SMALLEST), leak=2)
+    with pytest.raises(ValueError, match="Unknown arch 'vgg8'"):
+        dataclasses.replace(Recipe(**SMALLEST), arch="vgg8")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Recipe(**SMALLEST).lr = 2  # pyright: ignore[reportAttributeAccessIssue]

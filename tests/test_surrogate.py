@@ -1,0 +1,112 @@
+"""Surrogates against their areas and hand-worked slopes, not against themselves."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bntt import surrogate
+from bntt.surrogate import ATan, FastSigmoid, Rectangle, Surrogate, Triangle
+
+EVERY = [
+    Triangle(),
+    Triangle(height=1.0, width=0.5),
+    Rectangle(),
+    Rectangle(width=0.25),
+    ATan(),
+    ATan(alpha=4.0),
+    FastSigmoid(),
+    FastSigmoid(slope=2.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "x", "slope"),
+    [
+        (Triangle(), 0.0, 0.3),
+        (Triangle(), -0.5, 0.15),
+        (Triangle(), 1.5, 0.0),
+        (Triangle(height=1.0, width=2.0), 1.0, 0.5),
+        (Rectangle(width=0.5), 0.2, 2.0),
+        (Rectangle(width=0.5), 0.3, 0.0),
+        (ATan(alpha=2.0), 0.0, 1.0),
+        (ATan(alpha=2.0), 1 / math.pi, 0.5),
+        (FastSigmoid(slope=4.0), 0.0, 1.0),
+        (FastSigmoid(slope=4.0), -0.25, 0.25),
+    ],
+)
+def test_slope_worked_by_hand(kind, x, slope):
+    got = kind.derivative(torch.tensor([x], dtype=torch.float64))
+    assert got.item() == pytest.approx(slope, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "area"),
+    [
+        (Triangle(height=0.3, width=1.0), 0.3),
+        (Triangle(height=2.0, width=0.25), 0.5),
+        (Rectangle(width=0.5), 1.0),
+        (ATan(alpha=2.0), 1.0),  # like the step that it stands for
+        (FastSigmoid(slope=25.0), 2 / 25),
+    ],
+)
+def test_area_under_the_slope(kind, area):
+    x = torch.linspace(-400, 400, 4_000_001, dtype=torch.float64)
+    assert torch.trapezoid(kind.derivative(x), x).item() == pytest.approx(area, rel=2e-3)
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=str)
+@given(x=st.floats(0, 8))
+def test_slope_is_even_and_falls_with_distance(kind, x):
+    at = kind.derivative(torch.tensor([x, -x, x / 2], dtype=torch.float64))
+    assert at[0] == at[1]
+    assert 0 <= at[0] <= at[2]
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=str)
+@pytest.mark.parametrize("v_threshold", [0.5, 1.0, 4.0])
+def test_fires_strictly_above_and_learns_per_unit_of_membrane(kind, v_threshold):
+    x = torch.tensor([-0.125, 0.0, 0.125], dtype=torch.float64)
+    u = (v_threshold * (1 + x)).requires_grad_()
+    spikes = kind.fire(u, v_threshold)
+    assert spikes.tolist() == [0, 0, 1]
+    (slope,) = torch.autograd.grad((spikes * torch.tensor([1.0, 2.0, 3.0])).sum(), u)
+    want = kind.derivative(x) / v_threshold * torch.tensor([1.0, 2.0, 3.0])
+    torch.testing.assert_close(slope, want)
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=str)
+def test_survives_being_written_down(kind):
+    assert surrogate.from_config(kind.to_config()) == kind
+    assert surrogate.from_parameters(kind.kind, *kind.parameters) == kind
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize(
+    ("cls", "field"),
+    [
+        (Triangle, "height"),
+        (Triangle, "width"),
+        (Rectangle, "width"),
+        (ATan, "alpha"),
+        (FastSigmoid, "slope"),
+    ],
+)
+def test_refuses_a_slope_that_passes_no_gradient(cls, field, value):
+    with pytest.raises(ValueError, match=f"{cls.__name__} needs a positive `{field}`, got"):
+        cls(**{field: value})
+
+
+def test_names_the_surrogates_it_knows():
+    with pytest.raises(ValueError, match="Unknown surrogate 'Step'. Known: Triangle, Rect"):
+        surrogate.from_config({"name": "Step"})
+
+
+@pytest.mark.parametrize(
+    "use", [lambda s: s.constants, lambda s: s.derivative(torch.ones(1))]
+)
+def test_the_base_class_is_not_a_surrogate(use):
+    with pytest.raises(TypeError, match="use a subclass"):
+        use(Surrogate())
