@@ -180,7 +180,7 @@ def first_failure(folder: str, tests: str) -> str | None:
         return "timeout"
     if result.returncode == 0:
         return None
-    failed = re.search(r"^FAILED tests/(\S+)", result.stdout, re.MULTILINE)
+    failed = re.search(r"^FAILED tests/([^\s[]+)", result.stdout, re.MULTILINE)
     if result.returncode != 1 or failed is None:
         raise SystemExit(f"pytest did not get as far as a test:\n{result.stdout[-3000:]}")
     return failed[1]

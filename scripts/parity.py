@@ -5,8 +5,10 @@
 VGG9 on 32x32 images. In float32 at T=25: of every layer's spikes, how many differ when the
 layer is fed what the per-step network's layer was fed, and how many when the whole network
 runs on its own; as a yardstick for the latter, the per-step network beside itself with its
-convolutions in another memory layout. In float64 at T=5: the largest differences of logits, gradients and running
-statistics, each in units of its tensor's largest magnitude.
+convolutions in another memory layout.
+
+In float64 at T=5: the largest differences of logits, gradients and running statistics, each
+in units of its tensor's largest magnitude.
 """
 
 import argparse

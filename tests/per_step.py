@@ -36,7 +36,7 @@ class Step(torch.autograd.Function):
 def norms(kind, channels, num_steps):
     layers = nn.ModuleList(kind(channels, eps=1e-4, momentum=0.1) for _ in range(num_steps))
     for layer in layers:
-        layer.bias = None
+        layer.register_parameter("bias", None)
     return layers
 
 
@@ -79,8 +79,8 @@ class PerStepVGG(nn.Module):
         """Membrane and spikes of one layer at one step."""
         last = layer == self.depth
         current = (self.fc1 if last else self.get_submodule(f"conv{layer + 1}"))(x)
-        stack = self.bntt_fc if last else self.get_submodule(f"bntt{layer + 1}")
-        charged = self.leak * membrane + stack[t](current)
+        norm = self.get_submodule(f"{'bntt_fc' if last else f'bntt{layer + 1}'}.{t}")
+        charged = self.leak * membrane + norm(current)
         fired = Step.apply(charged - 1.0)
         return charged - fired.detach(), fired
 

@@ -122,7 +122,8 @@ def test_the_reference_backend_agrees(trained, pair):
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_in_float32_no_layer_fires_otherwise_on_the_same_input(pair, mode):
     ours, theirs, spikes = copies(pair)
-    getattr(ours, mode)(), getattr(theirs, mode)()
+    for net in (ours, theirs):
+        net.train(mode == "train")
     trace = trace_of(theirs, spikes)
     rates = [fired.mean().item() for _, fired in trace]
     assert all(0.05 < rate < 0.5 for rate in rates), f"too idle to prove anything: {rates}"
@@ -134,7 +135,8 @@ def test_in_float32_no_layer_fires_otherwise_on_the_same_input(pair, mode):
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_in_float32_whole_networks_fire_alike(pair, mode, record_property):
     ours, theirs, spikes = copies(pair)
-    getattr(ours, mode)(), getattr(theirs, mode)()
+    for net in (ours, theirs):
+        net.train(mode == "train")
     trace = trace_of(theirs, spikes)
     differing = sum(differing_spikes(ours, spikes, trace, teacher=False))
     share = differing / sum(fired.numel() for _, fired in trace)

@@ -11,12 +11,11 @@ from torch import Tensor
 
 from . import checkpoint, hardware
 from .batches import Batches, generator
-from .board import Board
 from .config import Recipe
 from .data import load
-from .display import Display
 from .evaluate import count_correct
 from .interrupt import stoppable
+from .journal import Journal
 from .objective import (
     learning_rate,
     loss,
@@ -96,7 +95,9 @@ def train(
     optimizer = make_optimizer(recipe, net.to(accelerator.device))
     if tensors:
         restore_optimizer(optimizer, tensors)
+    if resume and accelerator.is_main_process:
         folder.rewind_log(progress.step)
+        folder.update(status="running")
     model, optimizer = accelerator.prepare(net, optimizer)
     run = _Run(recipe, folder, accelerator, net, model, optimizer, batches, progress)
     return run.loop(log_every or (1 if where.type == "cpu" else 20), quiet)
@@ -115,32 +116,29 @@ class _Run:
 
     def loop(self, log_every: int, quiet: bool) -> dict[str, Any]:
         """Train from where the run is to where it ends, or to an interrupt."""
-        per_epoch, progress = self.batches.steps_per_epoch, self.progress
-        total = self.recipe.epochs * per_epoch
         self.main = self.accelerator.is_main_process
-        self.display = Display(
-            self.recipe.dataset, total, progress.step, quiet=quiet or not self.main
+        self.pending: list[tuple[Tensor, Tensor]] = []
+        per_epoch, done = self.batches.steps_per_epoch, self.progress.step
+        self.journal = Journal(
+            self.recipe, self.folder, per_epoch, done, main=self.main, quiet=quiet
         )
-        self.board = Board(self.folder.path, self.main)
-        self.saved = self.clock = time.monotonic()
-        pending: list[tuple[Tensor, Tensor]] = []
-        with stoppable() as stop, self.display:
-            for step in range(progress.step, total):
-                pending.append(self.step(step))
-                self.display.advance()
+        saved = time.monotonic()
+        with stoppable() as stop, self.journal.display:
+            for step in range(done, self.recipe.epochs * per_epoch):
+                self.pending.append(self.step(step))
                 epoch_ends = (step + 1) % per_epoch == 0
                 if epoch_ends or (step + 1) % log_every == 0:
-                    self.log(step, pending)
+                    self.log(step)
                 if epoch_ends:
                     self.finish_epoch(step)
-                if self.stopped(stop):
-                    self.log(step, pending)
-                    self.save(step)
+                stopping = self.stopping(stop)
+                if stopping or epoch_ends or time.monotonic() - saved > SAVE_EVERY:
+                    self.log(step)
+                    self.save()
+                    saved = time.monotonic()
+                if stopping:
                     return self.summary("interrupted")
-                if self.main and time.monotonic() - self.saved > SAVE_EVERY:
-                    self.log(step, pending)
-                    self.save(step)
-            return self.summary("finished")
+        return self.summary("finished")
 
     def step(self, step: int) -> tuple[Tensor, Tensor]:
         """One training step: its loss and how many images were right, still on the device."""
@@ -149,9 +147,8 @@ class _Run:
             hand_over(self.net, self.recipe.early_steps)
             self.progress.best = -1.0
         images, labels = self.batches.batch(step)
-        rate = learning_rate(self.recipe, step, self.batches.steps_per_epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate(self.recipe, step, self.batches.steps_per_epoch)
         where = (step, self.accelerator.process_index)
         coding = generator(self.recipe.seed, "coding", *where, device=images.device)
         settings = {"num_steps": self.num_steps(epoch), "generator": coding}
@@ -166,51 +163,33 @@ class _Run:
         """How many time-steps epoch ``epoch``, from 0, trains on; None for all of them."""
         return self.recipe.early_steps if epoch < self.recipe.early_epochs else None
 
-    def log(self, step: int, pending: list[tuple[Tensor, Tensor]]) -> None:
-        """Read what the device gathered since the last entry, and write it down."""
-        if not pending:
+    def log(self, step: int) -> None:
+        """Read what the device gathered since the last entry, and tell of it.
+
+        Of a batch shared among processes, each counts its own share.
+        """
+        if not self.pending:
             return
-        losses, right = (torch.stack(part).tolist() for part in zip(*pending, strict=True))
-        first = step + 1 - len(losses)
-        pending.clear()
-        self.refuse_nan(first, losses)
-        now = time.monotonic()
-        seconds, self.clock = now - self.clock, now
-        self.progress.seconds += seconds
+        losses, right = (torch.stack(part) for part in zip(*self.pending, strict=True))
         seen = len(losses) * self.recipe.batch_size // self.accelerator.num_processes
-        self.progress.count(losses, int(sum(right)), seen)
+        self.progress.count(losses.tolist(), int(right.sum()), seen)
         self.progress.step = step + 1
-        speed = len(losses) * self.recipe.batch_size / seconds
-        mean, accuracy = sum(losses) / len(losses), self.progress.right / self.progress.seen
-        self.display.advance(
-            f"loss {mean:.3f}  acc {accuracy:.1%}  {speed:.0f} images/s", 0
-        )
-        rate = learning_rate(self.recipe, step, self.batches.steps_per_epoch)
-        values = {"loss": mean, "lr": rate, "images_per_s": round(speed, 1)}
-        self.write(step, **values)
+        self.journal.steps(step, losses.tolist(), self.progress)
+        self.pending.clear()
 
     def finish_epoch(self, step: int) -> None:
-        """Validate, keep the best weights, log the epoch."""
-        done, progress = step + 1, self.progress
-        epoch = done // self.batches.steps_per_epoch
-        values = {
-            "train_loss": progress.loss_sum / self.batches.steps_per_epoch,
-            "train_accuracy": progress.right / progress.seen,
-            "seconds": round(progress.seconds, 1),
-        }
+        """Validate, keep the best weights, tell of the epoch."""
+        epoch = (step + 1) // self.batches.steps_per_epoch
         if self.main:
             validation = self.validate(epoch - 1)
+            self.progress.seconds += self.journal.lap()
             # without images held out, the last epoch counts
             score = validation[-1] if validation else float(epoch)
-            if score > progress.best:
-                progress.best = score
+            if score > self.progress.best:
+                self.progress.best = score
                 checkpoint.save(self.folder.best, self.net, info={"epoch": epoch})
-            self.write(step, **values, validation_accuracy=validation)
-            self.say_epoch(epoch, values, validation)
-        progress.loss_sum, progress.right, progress.seen = 0.0, 0, 0
-        self.clock = time.monotonic()
-        if self.main:
-            self.save(step)
+            self.journal.epoch(step, validation, self.progress)
+        self.progress.start_epoch()
         self.accelerator.wait_for_everyone()
 
     def validate(self, epoch: int) -> list[float]:
@@ -224,77 +203,36 @@ class _Run:
             num_steps=self.num_steps(epoch),
             precision=self.recipe.precision,
         )
-        self.progress.seconds += time.monotonic() - self.clock
         return (correct.double() / len(images)).tolist()
 
-    def save(self, step: int) -> None:
+    def save(self) -> None:
         """Write everything that resuming needs, in one file."""
         if self.main:
             tensors = dict(optimizer_tensors(self.optimizer))
             checkpoint.save(self.folder.last, self.net, tensors, asdict(self.progress))
-            self.folder.update(step=step + 1, seconds=round(self.progress.seconds, 1))
-            self.saved = time.monotonic()
+            seconds = round(self.progress.seconds, 1)
+            self.folder.update(step=self.progress.step, seconds=seconds)
 
-    def stopped(self, stop: list[int]) -> bool:
+    def stopping(self, asked: list[int]) -> bool:
         """Whether any process was asked to stop."""
         if self.accelerator.num_processes == 1:
-            return bool(stop)
-        if stop:
+            return bool(asked)
+        if asked:
             self.accelerator.set_trigger()
         return self.accelerator.check_trigger()
 
-    def refuse_nan(self, first: int, losses: list[float]) -> None:
-        """Stop at the first loss that is not finite, before anything of it is saved."""
-        for step, value in enumerate(losses, first):
-            if not abs(value) < float("inf"):
-                rate = learning_rate(self.recipe, step, self.batches.steps_per_epoch)
-                self.folder.update(status="failed")
-                raise FloatingPointError(
-                    f"The loss became {value} at step {step} (epoch "
-                    f"{step // self.batches.steps_per_epoch}), where the learning rate was "
-                    f"{rate:.3g}: most likely it is too high. Start again with a lower one, "
-                    f"such as --set lr={self.recipe.lr / 3:.2g}, or with "
-                    f"--set precision=float32."
-                )
-
-    def write(self, step: int, **values: Any) -> None:
-        """One entry of the log."""
-        if self.main:
-            epoch = step // self.batches.steps_per_epoch
-            self.folder.log(step=step + 1, epoch=epoch, **values)
-            self.board.write(step + 1, values)
-
-    def say_epoch(
-        self, epoch: int, values: dict[str, Any], validation: list[float]
-    ) -> None:
-        """One line for the reader."""
-        held_out = (
-            f"  validation {validation[-1]:.2%} (after step 1: {validation[0]:.2%})"
-            if validation
-            else ""
-        )
-        self.display.say(
-            f"epoch {epoch}/{self.recipe.epochs}  loss {values['train_loss']:.4f}  "
-            f"accuracy {values['train_accuracy']:.2%}{held_out}  {values['seconds']:.0f} s"
-        )
-
     def summary(self, status: str) -> dict[str, Any]:
         """What :func:`train` returns."""
-        held_out = len(self.batches.held_out) > 0 and self.progress.best >= 0
-        accuracy = self.progress.best if held_out else None
+        validated = len(self.batches.held_out) > 0 and self.progress.best >= 0
         values = {
             "status": status,
             "seconds": round(self.progress.seconds, 1),
-            "validation_accuracy": accuracy,
+            "validation_accuracy": self.progress.best if validated else None,
         }
         if self.main:
             self.folder.update(**values)
-        return {
-            **values,
-            "out": str(self.folder.path),
-            "epochs": self.recipe.epochs,
-            "step": self.progress.step,
-        }
+        place = {"out": str(self.folder.path), "epochs": self.recipe.epochs}
+        return {**values, **place, "step": self.progress.step}
 
 
 def _accelerator(precision: str, where: torch.device) -> Accelerator:

@@ -29,6 +29,10 @@ class Progress:
         self.loss_sum += sum(losses)
         self.right, self.seen = self.right + right, self.seen + seen
 
+    def start_epoch(self) -> None:
+        """Forget what the epoch that is over gave."""
+        self.loss_sum, self.right, self.seen = 0.0, 0, 0
+
 
 @torch.no_grad()
 def hand_over(net: VGG, step: int) -> None:

@@ -94,7 +94,7 @@ def run(
     )
     if out is not None:  # found out now rather than after an hour
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.touch()
+        out.open("a").close()
     say = console.print if console is not None else (lambda *_: None)
     result = {"what": what, **_about(setting)}
     result |= WHAT[what](setting, say)

@@ -1,0 +1,108 @@
+"""What a run tells: its log, TensorBoard, and the lines and bar that a person sees."""
+
+import time
+from typing import Any
+
+from .board import Board
+from .config import Recipe
+from .display import Display
+from .objective import learning_rate
+from .run_folder import RunFolder
+from .weights import Progress
+
+
+class Journal:
+    """Writes down how a run goes; in a process that is not the main one, nothing.
+
+    Args:
+        recipe: Of the run.
+        folder: Whose log is written.
+        steps_per_epoch: Training steps in an epoch.
+        done: Steps that an earlier sitting has done.
+        main: Whether this process tells anything.
+        quiet: Whether to show nothing on the screen.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        steps_per_epoch: int,
+        done: int,
+        *,
+        main: bool,
+        quiet: bool,
+    ) -> None:
+        self.recipe, self.folder, self.main = recipe, folder, main
+        self.steps_per_epoch = steps_per_epoch
+        total = recipe.epochs * steps_per_epoch
+        self.display = Display(recipe.dataset, total, done, quiet=quiet or not main)
+        self.board = Board(folder.path, main)
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Begin to count seconds: what went before is not training."""
+        self.clock = time.monotonic()
+
+    def lap(self) -> float:
+        """Seconds since the clock was started or read."""
+        before, self.clock = self.clock, time.monotonic()
+        return self.clock - before
+
+    def steps(self, step: int, losses: list[float], progress: Progress) -> None:
+        """Tell of the training steps up to ``step``, whose losses these are."""
+        self.refuse_nan(step + 1 - len(losses), losses)
+        seconds = self.lap()
+        progress.seconds += seconds
+        mean, accuracy = sum(losses) / len(losses), progress.right / progress.seen
+        speed = len(losses) * self.recipe.batch_size / seconds
+        figures = f"loss {mean:.3f}  acc {accuracy:.1%}  {speed:.0f} images/s"
+        self.display.advance(figures, len(losses))
+        rate = learning_rate(self.recipe, step, self.steps_per_epoch)
+        self._write(step, loss=mean, lr=rate, images_per_s=round(speed, 1))
+
+    def epoch(self, step: int, validation: list[float], progress: Progress) -> None:
+        """Tell of the epoch that ends with ``step``; its accuracy after each time-step."""
+        epoch = (step + 1) // self.steps_per_epoch
+        mean = progress.loss_sum / self.steps_per_epoch
+        accuracy, seconds = progress.right / progress.seen, round(progress.seconds, 1)
+        self._write(
+            step,
+            train_loss=mean,
+            train_accuracy=accuracy,
+            validation_accuracy=validation,
+            seconds=seconds,
+        )
+        held_out = (
+            f"  validation {validation[-1]:.2%} (after step 1: {validation[0]:.2%})"
+            if validation
+            else ""
+        )
+        self.display.say(
+            f"epoch {epoch}/{self.recipe.epochs}  loss {mean:.4f}  accuracy "
+            f"{accuracy:.2%}{held_out}  {seconds:.0f} s"
+        )
+
+    def refuse_nan(self, first: int, losses: list[float]) -> None:
+        """Stop at the first loss that is not finite, before anything of it is saved.
+
+        Raises:
+            FloatingPointError: With the step and the likely cause.
+        """
+        for step, value in enumerate(losses, first):
+            if not abs(value) < float("inf"):
+                rate = learning_rate(self.recipe, step, self.steps_per_epoch)
+                self.folder.update(status="failed")
+                raise FloatingPointError(
+                    f"The loss became {value} at step {step} (epoch "
+                    f"{step // self.steps_per_epoch}), where the learning rate was "
+                    f"{rate:.3g}: most likely it is too high. Start again with a lower one, "
+                    f"such as --set lr={self.recipe.lr / 3:.2g}, or with "
+                    f"--set precision=float32."
+                )
+
+    def _write(self, step: int, **values: Any) -> None:
+        if self.main:
+            epoch = step // self.steps_per_epoch
+            self.folder.log(step=step + 1, epoch=epoch, **values)
+            self.board.write(step + 1, values)
