@@ -1,12 +1,13 @@
 """Break the package on purpose, one bug at a time, and see whether a test notices.
 
-    python scripts/mutants.py                 all of them, a table on standard output
-    python scripts/mutants.py pool gain       those whose name or file has one of the words
+    python scripts/mutants.py               all of them, a table on standard output
+    python scripts/mutants.py pool gain     those with one of the words in file or name
 
 Each bug is put into a copy of the package, and the tests that ought to notice run against the
 copy. A survivor is a hole in the tests: the exit status is then 1. Each line of `BUGS` is a
 name, the text to replace (it occurs once in the file) and what to put there.
 """
+# ruff: noqa: E501 - a bug reads best on one line
 
 import os
 import re

@@ -15,6 +15,7 @@ from safetensors.torch import load, save_file
 
 from bntt import checkpoint, vgg5
 from bntt.config import recipe_names
+from bntt.errors import writing
 
 trained, run, refusal = command.trained, command.run, command.refusal
 
@@ -76,7 +77,7 @@ def test_unknown_key_or_value(refusal, tmp_path, override, said):
 
 @pytest.mark.parametrize("name", ["train", "evaluate"])
 def test_unknown_device(refusal, run, tmp_path, name):
-    words = ["digits", "--out", tmp_path / "run"] if name == "train" else [run]
+    words = [run] if name == "evaluate" else ["digits", "--out", tmp_path / "run"]
     assert "No device 'gpu' here" in refusal(name, *words, "--device", "gpu")
 
 
@@ -189,17 +190,11 @@ def test_loss_that_is_not_a_number(tmp_path):
     assert "--set lr=" in line
 
 
-def test_a_run_folder_below_a_file(refusal, tmp_path):
+@pytest.mark.parametrize("out", ["notes", "notes/run"])
+def test_a_file_in_place_of_a_folder(refusal, tmp_path, out):
     (tmp_path / "notes").write_text("mine")
-    line = refusal("train", "digits", "--out", tmp_path / "notes" / "run")
-    assert str(tmp_path / "notes" / "run") in line
-    assert "--out" in line
-
-
-def test_a_file_in_place_of_the_run_folder(refusal, tmp_path):
-    (tmp_path / "notes").write_text("mine")
-    line = refusal("train", "digits", "--out", tmp_path / "notes")
-    assert str(tmp_path / "notes") in line
+    line = refusal("train", "digits", "--out", tmp_path / out)
+    assert str(tmp_path / out) in line
     assert "--out" in line
 
 
@@ -208,6 +203,12 @@ def failing(number):
         raise OSError(number, os.strerror(number), str(path))
 
     return fail
+
+
+def test_a_full_disk_that_only_words_tell_of(tmp_path):
+    said = f"No space is left for {tmp_path}: .* or take a file"
+    with pytest.raises(OSError, match=said), writing(tmp_path, "a file"):
+        raise OSError("Cannot write x: No space left on device (os error 28)")
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,15 @@ from bntt.benchmark.plan import Setting
 PEER = os.environ.get("BNTT_PEER_PYTHON")
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Cases here are tiny: on a busy machine threads would wait for one another."""
+    torch.set_num_threads(1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 def a_setting(**changes):
-    sizes = {"num_steps": 3, "batch_size": 4, "image_size": 8, "repeats": 1}
+    sizes: dict = {"num_steps": 3, "batch_size": 4, "image_size": 8, "repeats": 1}
     fields = {"arch": "vgg9", "peer_python": None, "quick": True, "allocator": "keep"}
     return Setting(**(sizes | fields | changes))
 

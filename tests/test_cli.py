@@ -15,7 +15,8 @@ from PIL import Image
 import bntt
 from bntt import cli, config
 from bntt.data import load
-from bntt.printing import print_training
+from bntt.predict import Prediction
+from bntt.printing import print_predictions, print_training
 
 trained, run, bntt_says = command.trained, command.run, command.bntt_says
 COMMANDS = typer.main.get_command(cli.app).commands  # pyright: ignore
@@ -112,6 +113,14 @@ def test_a_prediction_is_printed_with_its_note(run, pictures, bntt_says):
     assert "--invert" not in inverted
 
 
+def test_a_prediction_says_when_the_class_was_settled(capsys):
+    names = ("cat", "[red]", "cat", "cat")  # and what rich would take for markup
+    print_predictions([Prediction("my cat.png", names, (0.25, 0.5, 0.75, 0.875))])
+    first, _, *rows = capsys.readouterr().out.splitlines()
+    assert first == "my cat.png: cat (87.5%), the same from step 3 of 4 on"
+    assert rows[1].split() == ["2", "[red]", "50.0%"]
+
+
 def test_recipes_are_listed_with_what_they_are(bntt_says):
     listed = json.loads(bntt_says("recipes", "--json"))
     assert sorted(listed) == config.recipe_names()
@@ -179,13 +188,14 @@ def test_bad_input_gives_its_traceback_on_request(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
-def test_a_reader_that_leaves_early_is_no_drama(tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])  # found out at the end, or while printing
+def test_a_reader_that_leaves_early_is_no_drama(tmp_path, unbuffered):
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
         [*command.BNTT, "recipes"],
         cwd=tmp_path,
-        env=command.ENVIRONMENT,
+        env=command.ENVIRONMENT | {"PYTHONUNBUFFERED": unbuffered},
         stdout=writer,
         stderr=subprocess.PIPE,
         check=False,
@@ -198,7 +208,7 @@ def test_a_reader_that_leaves_early_is_no_drama(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
 def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path):
-    words = ["train", "digits", "--out", "my run", "--set", "epochs=4"]
+    words = ["train", "digits", "--out", "my run", "--set", "epochs=3"]
     with subprocess.Popen(
         [*command.BNTT, *words],
         cwd=tmp_path,
@@ -208,7 +218,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path):
         text=True,
     ) as process:
         assert process.stderr is not None
-        while not process.stderr.readline().startswith("epoch 1/4"):
+        while not process.stderr.readline().startswith("epoch 1/3"):
             assert process.poll() is None, "it ended before its first epoch"
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -218,5 +228,5 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path):
     assert last.startswith("Interrupted. To go on: bntt ")
     resumed = command.bntt_process(*shlex.split(last.partition(": ")[2])[1:], cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    assert resumed.stderr.splitlines()[-1].startswith("epoch 4/4")
-    assert "epoch 1/4" not in resumed.stderr
+    assert resumed.stderr.splitlines()[-1].startswith("epoch 3/3")
+    assert "epoch 1/3" not in resumed.stderr

@@ -1,5 +1,6 @@
 """What the processor says of itself, and what follows from it."""
 
+# pyright: reportOperatorIssue=false
 import sys
 
 import pytest

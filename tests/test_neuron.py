@@ -1,5 +1,6 @@
 """Neurons as modules, against a network of nn.BatchNorm2d and a loop over time."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false
 import pytest
 import torch
 from hypothesis import given

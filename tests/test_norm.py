@@ -1,5 +1,6 @@
 """Every norm against the batch norm of torch that it claims to be."""
 
+# pyright: reportOptionalMemberAccess=false
 import pytest
 import torch
 from hypothesis import given
@@ -54,7 +55,8 @@ def test_is_one_batch_norm_per_time_step(provider, shape, seed, data):
                 torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(layer.running_mean, peer.mean)
         torch.testing.assert_close(layer.running_var, peer.var)
-        layer.eval(), peer.eval()
+        layer.eval()
+        peer.eval()
         x = draw_input(shape, seed)[: data.draw(st.integers(1, T))]  # early exit
         torch.testing.assert_close(layer(x), peer(x))
 
@@ -76,7 +78,8 @@ def test_shared_is_one_batch_norm_over_the_folded_sequence(provider, shape, seed
                 torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(layer.running_mean[0], peer.running_mean)
         torch.testing.assert_close(layer.running_var[0], peer.running_var)
-        layer.eval(), peer.eval()
+        layer.eval()
+        peer.eval()
         x = draw_input(shape, seed)[: data.draw(st.integers(1, T))]
         torch.testing.assert_close(layer(x), peer(x.flatten(0, 1)).view_as(x))
 
@@ -101,7 +104,8 @@ def test_a_sequence_may_come_in_parts(shape, seed, data):
     x, cut = draw_input(shape, seed), data.draw(st.integers(1, T - 1))
     whole, parts = BNTT(C, num_steps=T).double(), BNTT(C, num_steps=T).double()
     for mode in (True, False):
-        whole.train(mode), parts.train(mode)
+        whole.train(mode)
+        parts.train(mode)
         want = whole(x)
         got = torch.cat([parts(x[:cut], start=0), parts(x[cut:], start=cut)])
         assert torch.equal(got, want)

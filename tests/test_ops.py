@@ -1,5 +1,6 @@
 """Compiled operators against the reference; the reference against autograd and theory."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 import pytest
 import torch
 from hypothesis import given, settings

@@ -1,5 +1,6 @@
 """What a user sees who gets an argument wrong: what was expected, what came, what to do."""
 
+# pyright: reportArgumentType=false
 import pytest
 import torch
 

@@ -1,5 +1,6 @@
 """Who computes, when, and where a compiled kernel is kept."""
 
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
 import logging
 import os
 import shutil

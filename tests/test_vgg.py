@@ -1,5 +1,7 @@
 """The networks: their sizes, an independent loop over time, what travels in a config."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportOptionalMemberAccess=false
 import json
 
 import pytest

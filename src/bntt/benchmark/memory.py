@@ -1,5 +1,6 @@
 """Bytes per neuron and step: the slope of peak memory over the batch size."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def batch_sizes(largest: int) -> list[int]:
     return sorted({max(2, largest * quarter // 4) for quarter in (1, 2, 3, 4)})
 
 
-def fit(x: list[float], y: list[float]) -> tuple[float, float, float]:
+def fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
     """Slope, intercept and R² of the least-squares line."""
     slope, intercept = np.polyfit(x, y, 1)
     y_ = np.asarray(y)

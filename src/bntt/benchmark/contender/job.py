@@ -1,7 +1,6 @@
 """One measurement: which contender, on which network, in which precision and layout."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,7 +69,7 @@ class Job:
         """The type of weights and images: bfloat16 comes from autocast, as users do it."""
         return torch.float64 if self.precision == "float64" else torch.float32
 
-    def autocast(self) -> AbstractContextManager[None]:
+    def autocast(self) -> torch.autocast:
         """bfloat16 where it is asked for."""
         enabled = self.precision == "bfloat16"
         return torch.autocast("cpu", torch.bfloat16, enabled=enabled)

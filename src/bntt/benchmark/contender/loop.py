@@ -37,8 +37,13 @@ class Layers(nn.Module):
         self.hidden = nn.Linear(hidden.inputs, hidden.outputs, bias=False)
         self.output = nn.Linear(output.inputs, output.outputs, bias=False)
         self.norms = nn.ModuleList(self._norms(c) for c in (*self.plan, hidden))
-        for module in (*self.convs, self.hidden, self.output):
-            nn.init.xavier_uniform_(module.weight, gain=2)
+        for weight in self.weights():
+            nn.init.xavier_uniform_(weight, gain=2)
+
+    def weights(self) -> list[Tensor]:
+        """Of all convolutions and linear layers, in order."""
+        layers = (*self.convs, self.hidden, self.output)
+        return [layer.get_parameter("weight") for layer in layers]
 
     def forward(self, x: Tensor) -> Tensor:
         """Mean read-out of images, coded as it goes, or of spikes."""
@@ -56,8 +61,8 @@ class Layers(nn.Module):
         """Layer ``i`` at time-step ``t``: its spikes, pooled, and its membrane."""
         if i == len(self.convs):
             s = s.mean((2, 3)) if self.job.global_pool else s.flatten(1)
-            return self.lif(self.norms[i][t](self.hidden(s)), v)
-        s, v = self.lif(self.norms[i][t](self.convs[i](s)), v)
+            return self.lif(self.norms[i][t](self.hidden(s)), v)  # pyright: ignore
+        s, v = self.lif(self.norms[i][t](self.convs[i](s)), v)  # pyright: ignore
         return (F.avg_pool2d(s, 2) if self.plan[i].pooled else s), v
 
     def lif(self, x: Tensor, v: Tensor | float) -> tuple[Tensor, Tensor]:
@@ -78,7 +83,8 @@ class Network:
     """:class:`Layers` behind the face that all contenders share."""
 
     def __init__(self, job: Job) -> None:
-        self.net = Layers(job).to(job.wide).to(memory_format=job.memory_format)
+        self.net = Layers(job).to(job.wide)
+        self.net.to(memory_format=job.memory_format)  # pyright: ignore[reportCallIssue]
         self.num_stages = len(self.net.norms)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -95,14 +101,14 @@ class Network:
         names = [f"convs.{i}" for i in range(len(self.net.convs))] + ["hidden", "output"]
         for weight, name in zip(self.weights(), names, strict=True):
             weight.copy_(state[f"{name}.weight"])
-        for i, norms in enumerate(self.net.norms):
-            for t, norm in enumerate(norms):
+        for i, norms in enumerate(self.net.norms.children()):
+            for t, norm in enumerate(norms.children()):
                 for key in ("weight", "running_mean", "running_var"):
                     getattr(norm, key).copy_(state[f"layers.{i}.norm.{key}"][t])
 
     def weights(self) -> list[Tensor]:
         """Of all convolutions and linear layers, in order."""
-        return [m.weight for m in (*self.net.convs, self.net.hidden, self.net.output)]
+        return self.net.weights()
 
     def stage(self, i: int, x: Tensor) -> Tensor:
         """Layer ``i`` on a whole sequence ``[T, N, ...]``, with the pooling behind it."""

@@ -22,7 +22,7 @@ class Network:
             image_size=job.image_size,
             surrogate=Triangle(job.height),
         ).to(job.wide)
-        # a network is built in its own layout; it has no other
+        # built in its own layout; it has no other
         self.num_stages = len(self.net.layers)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -39,7 +39,8 @@ class Network:
 
     def weights(self) -> list[Tensor]:
         """Of all convolutions and linear layers, in order."""
-        return [m.weight for m in (*self.net.convs, self.net.hidden, self.net.output)]
+        layers = (*self.net.convs, self.net.hidden, self.net.output)
+        return [layer.get_parameter("weight") for layer in layers]
 
     def stage(self, i: int, x: Tensor) -> Tensor:
         """Layer ``i`` on a whole sequence ``[T, N, ...]``, with the pooling behind it."""

@@ -25,7 +25,8 @@ class Network:
         self.net = nn.Sequential(*stages, self.output)
         for weight in self.weights():
             nn.init.xavier_uniform_(weight, gain=2)
-        self.net.to(job.wide).to(memory_format=job.memory_format)
+        self.net.to(job.wide)
+        self.net.to(memory_format=job.memory_format)  # pyright: ignore[reportCallIssue]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits of images, coded before they go in, or of spikes."""
