@@ -21,6 +21,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "bntt"
 
+# the first failure will do: hypothesis need not look for a simpler one
+RUNNER = """
+import sys, pytest
+from hypothesis import Phase, settings
+settings.register_profile("first", phases=[Phase.explicit, Phase.generate])
+settings.load_profile("first")
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
 BUGS = {
     ("surrogate.py", "test_surrogate.py"): [
         ("fires at the threshold", "return (u > v_threshold)", "return (u >= v_threshold)"),
@@ -171,7 +180,9 @@ def first_failure(folder: str, tests: str) -> str | None:
     words = [
         str(ROOT / "tests" / w) if w.endswith(".py") else w for w in shlex.split(tests)
     ]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *words]
+    options = ["-x", "-q", "-p", "no:cacheprovider"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of hypothesis, above
+    command = [sys.executable, "-c", RUNNER, *options, *words]
     environment = os.environ | {"PYTHONPATH": folder, "CI": "true", "NUMBA_CACHE_DIR": ""}
     try:
         result = subprocess.run(
@@ -183,7 +194,9 @@ def first_failure(folder: str, tests: str) -> str | None:
         return None
     failed = re.search(r"^FAILED tests/([^\s[]+)", result.stdout, re.MULTILINE)
     if result.returncode != 1 or failed is None:
-        raise SystemExit(f"pytest did not get as far as a test:\n{result.stdout[-3000:]}")
+        raise SystemExit(
+            f"pytest did not get as far as a test:\n{result.stdout}{result.stderr}"
+        )
     return failed[1]
 
 

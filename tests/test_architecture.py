@@ -19,15 +19,17 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [  # a room may import only from floors below its own
-    {"surrogate", "encode", "data", "config", "hardware", "processes", "display", "board"},
+    {"surrogate", "encode", "data", "config", "hardware", "processes", "pool"},
+    {"display", "board", "errors", "interrupt", "pictures"},
     {"ops", "batches", "report"},
-    {"norm"},
+    {"norm", "provenance"},
     {"neuron"},
     {"vgg", "resnet"},
     {"stream", "monitor", "convert", "checkpoint", "interchange"},
     {"run_folder", "objective"},
-    {"evaluate", "early_exit", "energy", "robustness"},
-    {"train", "benchmark"},
+    {"evaluate", "weights", "early_exit", "energy", "robustness"},
+    {"journal", "predict"},
+    {"train", "benchmark", "printing"},
     {"cli"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -5,6 +5,7 @@ __version__ = "0.1.0"
 from .checkpoint import load
 from .config import Recipe, load_recipe
 from .encode import Direct, Poisson
+from .interchange import load_reference
 from .neuron import LIF, NormLIF, Readout
 from .norm import BNTT, NoNorm, SharedBN
 from .ops import backend, backend_report
@@ -30,6 +31,7 @@ __all__ = [
     "backend_report",
     "load",
     "load_recipe",
+    "load_reference",
     "vgg5",
     "vgg9",
     "vgg11",

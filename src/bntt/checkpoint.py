@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from .vgg import VGG, build
@@ -37,11 +37,10 @@ def save(
     tensors = {**net.state_dict(), **(extra or {})}
     tensors = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
     header = {"format": FORMAT, "config": net.config, "info": dict(info or {})}
+    # as bytes: safetensors' own file would be readable by its owner only
+    content = serialize(tensors, metadata={"bntt": json.dumps(header)})
     with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={"bntt": json.dumps(header)})
-        except SafetensorError as error:  # what it makes of a full disk
-            raise OSError(f"Cannot write {path}: {error}.") from error
+        temporary.write_bytes(content)
 
 
 def load(path: str | Path) -> VGG:

@@ -113,6 +113,9 @@ def evaluate(
         int | None, typer.Option(min=1, help="How many encoder seeds; Poisson coding: 3.")
     ] = None,
     device: Device = "auto",
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the curve, as PNG or PDF.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure the accuracy after every time-step on the whole test set."""
@@ -130,6 +133,11 @@ def evaluate(
             device=device,
         )
     checkpoint = run / "best.safetensors"
+    if figure is not None:
+        from .report import accuracy_over_time
+
+        curve = {run.name: (result.mean, result.spread)}
+        accuracy_over_time(curve, figure, f"{result.dataset}: all test images")
     if as_json:
         _print_json(checkpoint=str(checkpoint), **result.to_dict())
     else:

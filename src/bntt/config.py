@@ -54,8 +54,8 @@ class Recipe:
     """Cross-entropy of the last running mean of the read-outs, of all running means, or of
     every single step's read-out."""
     early_steps: int = 0
-    """The first ``early_epochs`` train on only so many time-steps (M17), each an epoch's worth
-    of images for a fraction of its time; 0 for none."""
+    """The first ``early_epochs`` train on only so many time-steps (M17): all of the images
+    for a fraction of the time; 0 for none."""
     early_epochs: int = 0
     label_smoothing: float = 0.0
     augment: Literal["none", "crop-flip", "shift"] = "none"
@@ -106,13 +106,13 @@ class Recipe:
             0 < steps < self.num_steps and 0 < epochs < self.epochs
         ):
             raise ValueError(
-                f"`early_steps` and `early_epochs` go together: above 0 and below num_steps "
+                f"`early_steps` and `early_epochs` go together: above 0, below num_steps "
                 f"({self.num_steps}) and epochs ({self.epochs}), got {steps} and {epochs}."
             )
         if steps and self.norm == "shared":
             raise ValueError(
-                "`early_steps` needs statistics per time-step, but norm='shared' pools them "
-                "over all of time. Use norm='bntt', or early_steps=0."
+                "`early_steps` needs statistics per time-step, but norm='shared' pools "
+                "them over all of time. Use norm='bntt', or early_steps=0."
             )
 
     def to_toml(self) -> str:

@@ -15,7 +15,8 @@ from . import checkpoint, hardware
 from .checkpoint import replacing
 from .data import load
 from .display import Display
-from .run_folder import RunFolder, circumstances
+from .provenance import circumstances
+from .run_folder import RunFolder
 from .vgg import VGG
 
 IMAGE_STEPS = 1024
@@ -173,7 +174,7 @@ def evaluate_run(
     folder = RunFolder(run)
     recipe = folder.recipe()
     net = checkpoint.load(folder.best)
-    _check_steps(net, num_steps)
+    net.check_steps(num_steps)
     where = hardware.device(device)
     dataset = load(recipe.dataset, data, fold=recipe.fold)
     precision, _ = hardware.precision("auto", where)
@@ -192,12 +193,3 @@ def evaluate_run(
     with replacing(folder.path / "evaluation.json") as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
     return result
-
-
-def _check_steps(net: VGG, num_steps: int | None) -> None:
-    if num_steps is not None and not 1 <= num_steps <= net.num_steps:
-        raise ValueError(
-            f"The network was trained for {net.num_steps} time-steps and has statistics for "
-            f"no more, but --num-steps is {num_steps}. Ask for 1 to {net.num_steps}, or "
-            f"train with --set num_steps={num_steps}."
-        )

@@ -1,4 +1,4 @@
-"""What the machine can do, by its own flags: torch reports bfloat16 where it emulates it."""
+"""What the machine can do, by its own flags: torch calls emulated bfloat16 support."""
 
 import ctypes
 import os

@@ -96,8 +96,8 @@ class Journal:
                 raise FloatingPointError(
                     f"The loss became {value} at step {step} (epoch "
                     f"{step // self.steps_per_epoch}), where the learning rate was "
-                    f"{rate:.3g}: most likely it is too high. Start again with a lower one, "
-                    f"such as --set lr={self.recipe.lr / 3:.2g}, or with "
+                    f"{rate:.3g}: most likely it is too high. Start again with a lower "
+                    f"one, such as --set lr={self.recipe.lr / 3:.2g}, or with "
                     f"--set precision=float32."
                 )
 

@@ -133,9 +133,9 @@ class TemporalNorm(nn.Module):
             self._allow_chunk()
             return
         raise ValueError(
-            f"{type(self).__name__} has statistics for {self.num_steps} time-steps, but the "
-            f"input covers steps {first} to {first + T} (time is the first axis). Training "
-            f"needs all {self.num_steps}, evaluation at most {self.num_steps}. Encode to "
+            f"{type(self).__name__} has statistics for {self.num_steps} time-steps, but "
+            f"the input covers steps {first} to {first + T} (time is the first axis). "
+            f"Training needs all {self.num_steps}, evaluation at most {self.num_steps}. Encode to "
             f"that length, build the layer with num_steps={first + T}, or, for one part of "
             f"a longer sequence, pass `start`."
         )
@@ -165,7 +165,7 @@ class BNTT(TemporalNorm):
 
     Attributes:
         weight: :math:`\gamma`, shape ``(num_steps, num_features)``, initially 1.
-        running_mean, running_var: :math:`\mu` and the unbiased :math:`\sigma^2`, same shape.
+        running_mean, running_var: :math:`\mu` and unbiased :math:`\sigma^2`, same shape.
 
     Raises:
         ValueError: From the constructor as :class:`TemporalNorm`; from ``forward``, if the

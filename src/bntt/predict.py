@@ -70,7 +70,7 @@ def predict(
     Raises:
         ValueError: If more time-steps are asked for than trained, or the shape is wrong.
     """
-    _check_steps(net, num_steps)
+    net.check_steps(num_steps)
     device = net.mean.device
     images = net.normalize(image[None].to(device))
     generator = torch.Generator(device=device).manual_seed(seed)
@@ -107,7 +107,7 @@ def predict_run(
         ImportError: If Pillow is not installed.
     """
     net = checkpoint.load(RunFolder(run).best)
-    _check_steps(net, num_steps)
+    net.check_steps(num_steps)
     images = [
         read_picture(file, net.in_channels, net.image_size, invert=invert) for file in files
     ]
@@ -130,11 +130,3 @@ def _note(net: VGG, image: Tensor) -> str:
             f"light strokes on dark ground: try --invert."
         )
     return ""
-
-
-def _check_steps(net: VGG, num_steps: int | None) -> None:
-    if num_steps is not None and not 1 <= num_steps <= net.num_steps:
-        raise ValueError(
-            f"The network was trained for {net.num_steps} time-steps and has statistics of "
-            f"no more, but --num-steps is {num_steps}. Ask for 1 to {net.num_steps}."
-        )

@@ -1,22 +1,12 @@
 """The folder of one run: recipe, circumstances, log, checkpoints."""
 
 import json
-import platform
-import subprocess
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from . import __version__
 from .checkpoint import replacing
 from .config import Recipe, load_recipe
-from .hardware import processor
-from .ops import backend_report
-
-PACKAGES = ("torch", "numpy", "numba", "safetensors", "accelerate")
+from .provenance import circumstances
 
 
 class RunFolder:
@@ -80,7 +70,15 @@ class RunFolder:
 
     def info(self) -> dict[str, Any]:
         """The circumstances, as written so far."""
-        return json.loads(self.info_file.read_text()) if self.info_file.exists() else {}
+        if not self.info_file.exists():
+            return {}
+        try:
+            return json.loads(self.info_file.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f"{self.info_file} is not JSON ({error}): it was changed or cut. Start "
+                f"again in another folder."
+            ) from error
 
     def update(self, **values: Any) -> None:
         """Add to the circumstances or change them."""
@@ -124,31 +122,3 @@ class RunFolder:
                 f"{self.path} holds a run of another recipe: {differing}. Give another "
                 f"folder with --out, or the same --set values as before."
             )
-
-
-def circumstances() -> dict[str, Any]:
-    """Commit, versions, machine and threads: what a number was measured on."""
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "platform": platform.platform(),
-        "processor": processor(),
-        "threads": torch.get_num_threads(),
-        "backend": backend_report(),
-    }
-
-
-def _commit() -> str:
-    """The commit of the source tree, ``+`` if it was changed since; else the version."""
-    here = Path(__file__).parent
-    try:
-        run = {"capture_output": True, "text": True, "check": True, "cwd": here}
-        # an installed copy may lie inside somebody else's repository
-        subprocess.run(["git", "ls-files", "--error-unmatch", "surrogate.py"], **run)
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain", "."], **run).stdout
-        return commit + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return f"version {__version__}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from . import checkpoint, hardware
@@ -141,7 +142,7 @@ class _Run:
         return self.summary("finished")
 
     def step(self, step: int) -> tuple[Tensor, Tensor]:
-        """One training step: its loss and how many images were right, still on the device."""
+        """One training step: its loss and how many were right, still on the device."""
         epoch = step // self.batches.steps_per_epoch
         if step == self.recipe.early_epochs * self.batches.steps_per_epoch > 0:
             hand_over(self.net, self.recipe.early_steps)
@@ -236,6 +237,8 @@ class _Run:
 
 
 def _accelerator(precision: str, where: torch.device) -> Accelerator:
+    # Accelerate keeps a process's first precision for good, but a second run may differ
+    AcceleratorState._reset_state()
     # every process computes the same statistics, so there is nothing to broadcast
     ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
     return Accelerator(

@@ -13,7 +13,8 @@ from .surrogate import Surrogate, Triangle, from_config
 
 PLANS: dict[str, dict[str, Any]] = {
     "vgg5": {"convs": "64 A 128 128 A", "hidden": 512, "global_pool": False},
-    "vgg9": {"convs": "64 64 A 128 128 A 256 256 256 A", "hidden": 1024, "global_pool": False},
+    "vgg9": {"convs": "64 64 A 128 128 A 256 256 256 A", "hidden": 1024,
+             "global_pool": False},
     "vgg11": {"convs": "64 A 128 A 256 256 A 512 512 A 512 512", "hidden": 4096,
               "global_pool": True},
 }  # fmt: skip
@@ -95,6 +96,19 @@ class VGG(nn.Module):
         logits = self.readout(self.read(x[:num_steps], start))
         return logits if per_step else logits[-1]
 
+    def check_steps(self, num_steps: int | None) -> None:
+        """Refuse more time-steps than there are statistics for.
+
+        Raises:
+            ValueError: If ``num_steps`` is given and outside 1 to ``self.num_steps``.
+        """
+        if num_steps is not None and not 1 <= num_steps <= self.num_steps:
+            raise ValueError(
+                f"The network was trained for {self.num_steps} time-steps and has "
+                f"statistics of no more, but num_steps is {num_steps}. Ask for 1 to {self.num_steps}, "
+                f"or train with --set num_steps={num_steps}."
+            )
+
     def read(
         self, spikes: Float[Tensor, "T N C H W"], start: int | None = None
     ) -> Float[Tensor, "T N K"]:
@@ -112,7 +126,7 @@ class VGG(nn.Module):
         return self.output(x)
 
     def normalize(self, images: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """Images of 0 to 255 as the network was trained on them: ``(x / 255 − mean) / std``."""
+        """Images of 0 to 255 as the network learned them: ``(x / 255 − mean) / std``."""
         return (images / 255 - self.mean) / self.std
 
     @property
@@ -252,8 +266,8 @@ def _check_sizes(arch, num_classes, num_steps, in_channels, image_size, shrink) 
     _at_least_one(num_classes=num_classes, num_steps=num_steps, in_channels=in_channels)
     if image_size < shrink or (image_size % shrink and not PLANS[arch]["global_pool"]):
         raise ValueError(
-            f"{arch} halves its images {shrink.bit_length() - 1} times, so `image_size` must "
-            f"be a multiple of {shrink}, got {image_size}. Crop or pad the images."
+            f"{arch} halves its images {shrink.bit_length() - 1} times, so `image_size` "
+            f"must be a multiple of {shrink}, got {image_size}. Crop or pad the images."
         )
 
 

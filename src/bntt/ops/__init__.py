@@ -112,7 +112,7 @@ def affine_lif(
 
 
 def _differentiated_by_autograd(z: Tensor) -> bool:
-    """Whether the reference runs; a compiled graph always holds the registered operators."""
+    """Whether the reference runs; a compiled graph always holds registered operators."""
     return not torch.compiler.is_compiling() and provider_name(z) == "reference"
 
 

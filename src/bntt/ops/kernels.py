@@ -19,7 +19,7 @@ CACHE = 65536  # numbers of all time-steps that it keeps at hand
 
 
 def _compile(function):
-    """Compile at the first call, and keep the result on disk where there is a place for it."""
+    """Compile at the first call, and keep the result on disk if there is a place for it."""
     options = {"nogil": True, "error_model": "numpy"}
     try:
         return njit(cache=True, **options)(function)
@@ -201,7 +201,7 @@ def _through_reset(u, slope, v_threshold, reset, detached, h):
 @_compile
 @typing.no_type_check
 def _step_back(z, a, ds, slope, leak, g, ag, sum_gz, sum_g):
-    """One time-step of the reverse scan; ``g`` comes as ``r·h`` and leaves as the next ``h``."""
+    """One step of the reverse scan; ``g`` comes as ``r·h`` and leaves as the next ``h``."""
     for n in range(len(g)):
         g[n] += widen(ds[n]) * slope[n]
     for n in range(len(g)):

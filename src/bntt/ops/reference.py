@@ -13,7 +13,7 @@ from ..surrogate import Surrogate
 
 
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance over ``M``, per time-step and channel: two ``[T, C]`` (M6)."""
+    """Mean and biased variance over ``M``, per step and channel: two ``[T, C]`` (M6)."""
     z = z.to(accumulator(z.dtype))
     return z.mean(1), z.var(1, correction=0)
 

@@ -17,6 +17,7 @@ from .select import provider
 
 @custom_op("bntt::moments", mutates_args=())
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance (M6)."""
     return provider(z).moments(z)
 
 
@@ -31,6 +32,7 @@ def _(z):
 def moments_backward(
     z: Tensor, dz: Tensor, mean: Tensor, dmean: Tensor, dvar: Tensor
 ) -> Tensor:
+    """What reaches ``z``, its statistics included (M11)."""
     return provider(z).moments_backward(z, dz, mean, dmean, dvar)
 
 
@@ -50,6 +52,7 @@ def affine_lif(
     reset: str,
     keep_state: bool,
 ) -> tuple[Tensor, Tensor]:
+    """Spikes, and the last membrane if it is kept (M1-M3)."""
     # no gradient flows inside an operator, so surrogate and detachment do not matter here
     unused = {"detach_reset": True, "surrogate": Triangle()}
     settings = {"leak": leak, "v_threshold": v_threshold, "reset": reset}
@@ -80,6 +83,7 @@ def affine_lif_backward(
     p: float,
     q: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """``a·g``, ``Σ g·z``, ``Σ g`` and ``dv0`` (M9)."""
     settings = {"leak": leak, "v_threshold": v_threshold, "reset": reset}
     return provider(z).affine_lif_backward(
         *(z, a, b, v0, ds, dv_last),
@@ -101,12 +105,14 @@ class Moments(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, z):
+        """Hand ``z`` through beside its moments."""
         mean, var = moments(z)
         ctx.save_for_backward(z, mean)
         return z.view_as(z), mean, var
 
     @staticmethod
     def backward(ctx, dz, dmean, dvar):
+        """Add the moments' share to the gradient that the neuron left."""
         z, mean = ctx.saved_tensors
         return moments_backward(z, dz.contiguous(), mean, dmean, dvar)
 
@@ -118,6 +124,7 @@ class AffineLIF(torch.autograd.Function):
     def forward(
         ctx, z, a, b, v0, leak, v_threshold, reset, detach_reset, surrogate, keep_state
     ):
+        """Spikes and the last membrane."""
         spikes, v = affine_lif(z, a, b, v0, leak, v_threshold, reset, keep_state)
         ctx.save_for_backward(z, a, b, v0)
         ctx.neuron = (leak, v_threshold, reset, detach_reset)
@@ -127,6 +134,7 @@ class AffineLIF(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, ds, dv):
+        """The reverse scan."""
         z, a, b, v0 = ctx.saved_tensors
         dv = dv.contiguous() if ctx.keep_state else None
         ag, sum_gz, sum_g, dv0 = affine_lif_backward(

@@ -36,7 +36,9 @@ def run_blocks(kernel: Callable[..., None], blocks: int, *args: object) -> None:
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return _pools.setdefault(threads, ThreadPoolExecutor(threads, "bntt"))
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads, "bntt")
+    return _pools[threads]
 
 
 @contextmanager

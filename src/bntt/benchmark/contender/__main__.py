@@ -41,7 +41,6 @@ def run_memory(job: Job) -> dict[str, Any]:
     """Peak resident memory of training steps, after a small one."""
     contender = make(job)
     measure.passes(replace(job, batch_size=2), contender)["training"]()
-    measure.forget_peak()
     training = measure.passes(job, contender)["training"]
     training()
     training()

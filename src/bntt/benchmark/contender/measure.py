@@ -1,6 +1,5 @@
 """How it is measured: seconds of a pass, peak of resident memory."""
 
-import contextlib
 import ctypes
 import os
 import sys
@@ -70,12 +69,6 @@ def keep_freed_memory() -> None:
         m_trim_threshold, m_mmap_max = -1, -4
         mallopt(m_mmap_max, 0)
         mallopt(m_trim_threshold, 2**31 - 1)
-
-
-def forget_peak() -> None:
-    """Start the peak of resident memory afresh, where the system allows it."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_bytes() -> int:

@@ -1,0 +1,44 @@
+"""What a number was measured on: commit, versions, machine, threads."""
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import __version__
+from .hardware import processor
+from .ops import backend_report
+
+PACKAGES = ("torch", "numpy", "numba", "safetensors", "accelerate")
+
+
+def circumstances() -> dict[str, Any]:
+    """Commit, versions, machine and threads: what a number was measured on."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "processor": processor(),
+        "threads": torch.get_num_threads(),
+        "backend": backend_report(),
+    }
+
+
+def commit() -> str:
+    """The commit of the source tree, ``+`` if it was changed since; else the version."""
+    here = Path(__file__).parent
+    try:
+        run = {"capture_output": True, "text": True, "check": True, "cwd": here}
+        # an installed copy may lie inside somebody else's repository
+        subprocess.run(["git", "ls-files", "--error-unmatch", "surrogate.py"], **run)
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain", "."], **run).stdout
+        return commit + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return f"version {__version__}"
