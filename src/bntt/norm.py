@@ -5,6 +5,8 @@ says over which time-steps the moments are pooled, and turns ``[T, C]`` numbers 
 ``a, b`` so that the neuron's input is ``a·z + b``.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -135,9 +137,9 @@ class TemporalNorm(nn.Module):
         raise ValueError(
             f"{type(self).__name__} has statistics for {self.num_steps} time-steps, but "
             f"the input covers steps {first} to {first + T} (time is the first axis). "
-            f"Training needs all {self.num_steps}, evaluation at most {self.num_steps}. Encode to "
-            f"that length, build the layer with num_steps={first + T}, or, for one part of "
-            f"a longer sequence, pass `start`."
+            f"Training needs all {self.num_steps}, evaluation at most {self.num_steps}. "
+            f"Encode to that length, build the layer with num_steps={first + T}, or, for "
+            f"one part of a longer sequence, pass `start`."
         )
 
     def _allow_chunk(self) -> None:
@@ -260,7 +262,11 @@ class NoNorm(TemporalNorm):
         return z, ones, torch.zeros_like(ones)
 
 
-NORMS: dict[str, type[TemporalNorm]] = {"bntt": BNTT, "shared": SharedBN, "none": NoNorm}
+NORMS: dict[str, Callable[[int, int], TemporalNorm]] = {
+    "bntt": BNTT,
+    "shared": SharedBN,
+    "none": NoNorm,
+}
 
 
 def make(name: str, num_features: int, num_steps: int) -> TemporalNorm:

@@ -23,7 +23,8 @@ class Surrogate:
     @property
     def parameters(self) -> tuple[float, float]:
         """The fields' values, filled up to two numbers."""
-        return (*astuple(self), 0.0)[:2]
+        p, q, *_ = (*astuple(self), 0.0, 0.0)
+        return p, q
 
     @property
     def constants(self) -> tuple[float, float]:

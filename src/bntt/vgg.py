@@ -105,8 +105,8 @@ class VGG(nn.Module):
         if num_steps is not None and not 1 <= num_steps <= self.num_steps:
             raise ValueError(
                 f"The network was trained for {self.num_steps} time-steps and has "
-                f"statistics of no more, but num_steps is {num_steps}. Ask for 1 to {self.num_steps}, "
-                f"or train with --set num_steps={num_steps}."
+                f"statistics of no more, but num_steps is {num_steps}. Ask for 1 to "
+                f"{self.num_steps}, or train with --set num_steps={num_steps}."
             )
 
     def read(
@@ -173,9 +173,10 @@ class VGG(nn.Module):
         self.layers.append(self._layer(plan["hidden"]))
         self.output = nn.Linear(plan["hidden"], self.num_classes, bias=False)
         self.readout = Readout()
-        for module in (*self.convs, self.hidden, self.output):
-            nn.init.xavier_uniform_(module.weight, gain=2)
-        self.to(memory_format=torch.channels_last)
+        weights = [p for name, p in self.named_parameters() if ".norm." not in name]
+        for weight in weights:
+            nn.init.xavier_uniform_(weight, gain=2)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def _layer(self, channels: int) -> NormLIF:
         lif = LIF(self.leak, self.v_threshold, surrogate=self.surrogate)

@@ -8,6 +8,7 @@ from torch import Tensor
 from . import checkpoint
 from .config import Recipe
 from .data import Dataset
+from .norm import TemporalNorm
 from .run_folder import RunFolder
 from .surrogate import Triangle
 from .vgg import VGG, build
@@ -37,8 +38,9 @@ class Progress:
 @torch.no_grad()
 def hand_over(net: VGG, step: int) -> None:
     """Give every later time-step what the last of the first ``step`` has learned (M17)."""
-    for layer in net.layers:
-        for tensor in (*layer.norm.parameters(), *layer.norm.buffers()):
+    norms = (module for module in net.modules() if isinstance(module, TemporalNorm))
+    for norm in norms:
+        for tensor in (*norm.parameters(), *norm.buffers()):
             tensor[step:] = tensor[step - 1]
 
 

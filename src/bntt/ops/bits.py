@@ -44,7 +44,7 @@ def spike(fired, like):
 @overload(widen)
 def _widen(x):
     if x == types.uint16:
-        return lambda x: _as_float(np.uint32(x) << np.uint32(16))
+        return lambda x: _as_float(np.uint32(x) << np.uint32(16))  # pyright: ignore
     return lambda x: x
 
 
@@ -54,7 +54,7 @@ def _narrow(value, like):
         return lambda value, like: value
 
     def impl(value, like):
-        bits = _as_bits(value)
+        bits = _as_bits(value)  # pyright: ignore
         rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> (
             np.uint32(16)
         )

@@ -21,6 +21,7 @@ def accuracy_over_time(curves: Mapping[str, Curve], path: str | Path, title: str
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise ImportError(
             "A figure needs matplotlib, which is not installed: pip install bntt[plot]"
@@ -43,7 +44,7 @@ def accuracy_over_time(curves: Mapping[str, Curve], path: str | Path, title: str
     axes.set_xlabel("time-steps")
     axes.set_ylabel("accuracy (%)")
     axes.set_title(title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
