@@ -20,7 +20,7 @@ from bntt.report import accuracy_over_time
 from bntt.train import train
 
 FOLDS = range(5)
-CODINGS = {"direct": (), "poisson": ("encoder=poisson", "num_steps=8")}
+CODINGS = {"direct": (), "poisson": ("encoder=poisson", "num_steps=10")}
 SEEDS = {"direct": (0,), "poisson": (0, 1, 2)}
 
 

@@ -12,6 +12,10 @@ normal numbers never do.
 import torch
 from hypothesis import strategies as st
 
+DTYPES = [torch.float32, torch.float64, torch.bfloat16]
+# one row, no full tile, several tiles, several blocks, a channel wider than a tile
+SHAPES = [(1, 5, 1), (3, 1, 2), (4, 129, 7), (40, 67, 33), (2, 1300, 64), (3, 7, 2500)]
+
 STEPS = st.integers(1, 6)
 BATCHES = st.integers(1, 3)
 CHANNELS = st.sampled_from([1, 2, 3, 5, 8, 17])

@@ -11,7 +11,6 @@ that holds it is given, since its declared dependencies would replace torch in o
 
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..hardware import processor
+from ..provenance import commit
 from ..vgg import build
 from .contender.__main__ import versions
 from .memory import run_memory
@@ -111,23 +111,11 @@ def _about(setting: Setting) -> dict[str, Any]:
         "setting": chosen,
         "machine": processor(),
         "versions": versions(),
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_average_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
     }
-
-
-def _commit() -> str | None:
-    """The commit of the source, with ``+`` if files differ from it; None without git."""
-    describe = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return None
-    return done.stdout.strip() or None
 
 
 def _check(

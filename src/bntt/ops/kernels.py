@@ -30,25 +30,33 @@ def _compile(function):
 @_compile
 @typing.no_type_check
 def block_moments(first, last, z, C, rows, mean, squares):
-    """Mean and centred sum of squares of each block, about the block's first row (M7)."""
+    """Mean and centred sum of squares of each block, about its first rows' mean (M7)."""
     T, size = z.shape
+    pivot = np.empty(C, mean.dtype)
     for block in range(first, last):
         n0, n1 = block * rows * C, min(size, (block + 1) * rows * C)
         for t in range(T):
-            total, square, pivot = mean[block, t], squares[block, t], z[t, n0 : n0 + C]
-            total[:] = 0
-            square[:] = 0
-            for n in range(n0 + C, n1, C):
+            total, square = mean[block, t], squares[block, t]
+            count = total.dtype.type((n1 - n0) // C)
+            pivot[:] = 0
+            few = max(1, (n1 - n0) // C // 8)  # so many that an outlier moves it little
+            share = total.dtype.type(1 / few)
+            for n in range(n0, n0 + few * C, C):
                 row = z[t, n : n + C]
                 for c in range(C):
-                    d = widen(row[c]) - widen(pivot[c])
+                    pivot[c] += widen(row[c]) * share
+            total[:] = 0
+            square[:] = 0
+            for n in range(n0, n1, C):
+                row = z[t, n : n + C]
+                for c in range(C):
+                    d = widen(row[c]) - pivot[c]
                     total[c] += d
                     square[c] += d * d
-            count = total.dtype.type((n1 - n0) // C)
             for c in range(C):
                 offset = total[c] / count
                 square[c] -= total[c] * offset
-                total[c] = widen(pivot[c]) + offset
+                total[c] = pivot[c] + offset
 
 
 @_compile

@@ -1,0 +1,7 @@
+"""``python -m bntt``: the command line, also for launchers such as ``torchrun -m bntt``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

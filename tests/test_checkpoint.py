@@ -1,0 +1,139 @@
+"""Checkpoints: everything comes back, and a failure leaves what was there.
+
+How a user is told of damaged ones: ``test_bad_input.py``.
+"""
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from small_runs import same, tensors
+
+from bntt import checkpoint
+from bntt.surrogate import ATan
+from bntt.vgg import vgg5
+
+CONFIG = {
+    "num_classes": 3,
+    "num_steps": 2,
+    "leak": 0.9,
+    "in_channels": 1,
+    "image_size": 8,
+    "encoder": "direct",
+    "surrogate": ATan(),
+    "mean": (0.3,),
+    "std": (0.2,),
+    "class_names": ("no", "perhaps", "yes"),
+}
+
+
+@pytest.fixture
+def net():
+    net = vgg5(**CONFIG)
+    net(torch.randn(4, 1, 8, 8))  # so that the running statistics are no longer the first
+    return net
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_everything_comes_back(net, tmp_path, dtype):
+    path = tmp_path / "a.safetensors"
+    extra = {
+        "optimizer/0/step": torch.tensor(3.0),
+        "optimizer/0/m": torch.randn(2, 3, dtype=torch.float64).T,
+        "other/half": torch.randn(5).bfloat16(),
+    }
+    net.to(dtype)
+    checkpoint.save(path, net, extra, {"step": 7, "best": 0.5, "note": "é"})
+    back, got, info = checkpoint.read(path)
+    assert info == {"step": 7, "best": 0.5, "note": "é"}
+    assert same(got, extra)
+    assert {v.dtype for v in got.values()} == {v.dtype for v in extra.values()}
+    assert same(dict(back.state_dict()), dict(net.state_dict()))
+    assert back.config == net.config
+    assert back.output.weight.dtype == dtype
+    assert not back.training
+    x = torch.randn(2, 1, 8, 8, dtype=dtype)
+    assert torch.equal(back(x), net.eval()(x))
+
+
+def test_loading_gives_the_network_alone(net, tmp_path):
+    checkpoint.save(tmp_path / "a", net, {"optimizer/0/step": torch.tensor(1.0)}, {"n": 1})
+    back = checkpoint.load(str(tmp_path / "a"))
+    assert same(dict(back.state_dict()), dict(net.state_dict()))
+    assert back.class_names == ("no", "perhaps", "yes")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no checkpoint {tmp_path / 'a'}"):
+        checkpoint.load(tmp_path / "a")
+
+
+def test_a_newer_format_is_refused(net, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+        checkpoint.save(tmp_path / "a", net)
+    with pytest.raises(ValueError, match=r"newer bntt \(format 2, .* up to 1\). Upgrade"):
+        checkpoint.load(tmp_path / "a")
+
+
+def test_a_tensor_too_many_is_refused(net, tmp_path):
+    checkpoint.save(tmp_path / "a", net)
+    header = {"format": 1, "config": net.config, "info": {}}
+    more = {**tensors(tmp_path / "a"), "hidden.bias": torch.zeros(512)}
+    save_file(more, tmp_path / "a", metadata={"bntt": json.dumps(header)})
+    with pytest.raises(ValueError, match="vgg5 that it describes: hidden.bias. It was"):
+        checkpoint.load(tmp_path / "a")
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(net, tmp_path, monkeypatch):
+    path, write = tmp_path / "a.safetensors", Path.write_bytes
+    checkpoint.save(path, net)
+    before = path.read_bytes()
+
+    def half(self, content):
+        write(self, content[: len(content) // 2])
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    net.output.weight.data.zero_()
+    with pytest.raises(OSError, match="the disk is full"):
+        checkpoint.save(path, net)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.safetensors"]
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("old")
+    with checkpoint.replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == tmp_path, "another disk could not be renamed from"
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_who_may_read_it_is_the_users_choice(net, tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        checkpoint.save(tmp_path / "a", net)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_copy_takes_on_device_type_and_layout():
+    like = torch.empty(2, 3, 4, 5, dtype=torch.float64)
+    like = like.to(memory_format=torch.channels_last)
+    source = torch.arange(120.0).reshape(2, 3, 4, 5)
+    copy = checkpoint.to_device(source, like)
+    assert torch.equal(copy, source.double())
+    assert copy.stride() == like.stride()
+    assert copy.data_ptr() != like.data_ptr()

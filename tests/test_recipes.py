@@ -1,0 +1,49 @@
+"""Every recipe that ships trains on what its images look like; and one golden curve."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from small_runs import go, info, log, pictures, tensors
+
+import bntt.train as training
+from bntt import checkpoint
+from bntt.config import load_recipe, recipe_names
+from bntt.weights import new_network
+
+SHAPES = {
+    "digits": {"channels": 1, "size": 8, "classes": 10},
+    "cifar10": {"channels": 3, "size": 32, "classes": 10},
+    "cifar100": {"channels": 3, "size": 32, "classes": 100},
+}
+
+
+# The batches and the time of the paper's recipes are cut, which nothing else depends on:
+# whole, two batches of cifar10-vgg9 take half a minute.
+@pytest.mark.parametrize("name", recipe_names())
+def test_two_batches_of_a_shipped_recipe(name, tmp_path, monkeypatch):
+    recipe = load_recipe(name)
+    data = pictures(18, 4, **SHAPES[recipe.dataset])
+    monkeypatch.setattr(training, "load", lambda name, root, fold: data)
+    steps, validation = min(recipe.num_steps, 2), 2 * (recipe.validation > 0)
+    early = recipe.early_epochs > 0  # then the two batches lie around the hand-over
+    cut = {
+        "num_steps": steps,
+        "batch_size": 16 if early else 8,
+        "validation": validation,
+        "early_epochs": int(early),
+        "epochs": 2 if early else 1,
+        "precision": "float32",
+    }
+    assert go(tmp_path, recipe, **cut)["step"] == 2
+    losses = [entry["loss"] for entry in log(tmp_path) if "loss" in entry]
+    assert len(losses) == 2
+    assert all(map(math.isfinite, losses))
+    net = checkpoint.load(tmp_path / "best.safetensors")
+    assert net.num_classes == SHAPES[recipe.dataset]["classes"]
+    new = new_network(replace(recipe, **cut), data)
+    for name, tensor in new.state_dict().items():
+        assert not torch.equal(tensor, net.state_dict()[name]), f"{name} learned nothing"
+    assert info(tmp_path / "best.safetensors") == {"epoch": cut["epochs"]}
+    assert all(t.isfinite().all() for t in tensors(tmp_path / "last.safetensors").values())
