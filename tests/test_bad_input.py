@@ -165,7 +165,7 @@ def test_more_steps_than_were_trained(refusal, run, picture):
     for words in (["evaluate", run], ["predict", run, picture]):
         line = refusal(*words, "--num-steps", "5")
         assert "trained for 4 time-steps" in line
-        assert "--num-steps is 5" in line
+        assert "num_steps is 5" in line
         assert "Ask for 1 to 4" in line
 
 

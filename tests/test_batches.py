@@ -81,8 +81,7 @@ def test_images_change_anew_at_every_step_and_for_every_seed(change):
     for seed, step in ((0, 0), (0, 1), (1, 0)):
         batches = Batches(replace(recipe, seed=seed, **change), data, CPU)
         images, _ = batches.batch(step)
-        order = [batches._order(step).argsort()]
-        seen.append(images[order])
+        seen.append(images[batches._order(step).argsort()])
         assert not torch.equal(seen[-1], data.train_images), "nothing was changed"
     assert not torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[0], seen[2])

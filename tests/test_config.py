@@ -119,6 +119,9 @@ def test_what_is_written_is_read_back_equal(tmp_path_factory, values):
         values["normalize"] = "own"
     else:
         values["fold"] = 0
+    if values["norm"] == "shared" or values["early_steps"] >= values["num_steps"]:
+        values |= {"early_steps": 0, "early_epochs": 0}
+    values["epochs"] += values["early_epochs"]
     recipe = Recipe(**values)
     path = tmp_path_factory.mktemp("recipe") / "recipe.toml"
     path.write_text(recipe.to_toml())
@@ -128,6 +131,8 @@ def test_what_is_written_is_read_back_equal(tmp_path_factory, values):
 
 
 REFUSED = {
+    "early_steps=1": r"`early_steps` and `early_epochs` go together",
+    "early_epochs=1": r"`early_steps` and `early_epochs` go together",
     "epochs": r"written key=value, such as epochs=2, but got 'epochs'",
     "timesteps=3": r"Unknown recipe key 'timesteps'\. Did you mean 'num_steps'\? Known: d",
     "=3": r"Unknown recipe key ''",

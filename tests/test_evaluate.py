@@ -15,7 +15,9 @@ T, IMAGES = 4, 37
 def network(encoder="direct", **config):
     sizes = {"num_classes": 4, "num_steps": T, "leak": 0.9, "image_size": 8}
     net = vgg5(in_channels=1, encoder=encoder, mean=(0.2,), std=(0.2,), **sizes | config)
-    net.train()(net.normalize(pictures(64).train_images))  # statistics of something
+    for layer in net.layers:
+        layer.norm.momentum = 1.0  # one batch is all the training there is
+    net.train()(net.normalize(pictures(64).train_images))
     return net.double().eval()
 
 

@@ -126,6 +126,8 @@ def test_time_may_be_cut_anywhere(inputs, data):
 def test_a_training_sequence_may_come_in_parts():
     T, cut = 5, 2
     layers = [NormLIF(BNTT(3, num_steps=T), LIF(0.9)).double() for _ in range(2)]
+    for layer in layers:
+        layer.norm.weight.data.copy_(torch.linspace(0.5, 2, 3 * T).view(T, 3))
     z = torch.randn(T, 4, 3, 2, 2, dtype=torch.float64, requires_grad=True)
     want, want_v = layers[0](z, return_state=True)
     early, v = layers[1](z[:cut], start=0, return_state=True)

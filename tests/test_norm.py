@@ -103,6 +103,9 @@ def test_a_sequence_may_come_in_parts(shape, seed, data):
     T, C = shape[0], shape[2]
     x, cut = draw_input(shape, seed), data.draw(st.integers(1, T - 1))
     whole, parts = BNTT(C, num_steps=T).double(), BNTT(C, num_steps=T).double()
+    gains = torch.arange(1, T * C + 1).view(T, C)  # no two alike
+    for layer in (whole, parts):
+        layer.weight.data.copy_(gains)
     gains = torch.arange(1.0, T * C + 1).view(T, C)  # no two alike: each step has its own
     whole.weight.data.copy_(gains)
     parts.weight.data.copy_(gains)

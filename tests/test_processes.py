@@ -165,7 +165,7 @@ def test_two_processes_train_what_one_does(tmp_path):
     alone = command.bntt_process(*words, "--out", tmp_path / "one", cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
     both = subprocess.run(
-        [sys.executable, *TORCHRUN, "--no-python", *command.BNTT, *words, "--out", "two"],
+        [sys.executable, *TORCHRUN, "-m", "bntt", *words, "--out", "two"],
         cwd=tmp_path,
         env=command.ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
         capture_output=True,

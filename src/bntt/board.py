@@ -29,3 +29,8 @@ class Board:
                 value = value[-1] if value else None
             if value is not None:
                 self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write what still waits: TensorBoard does not by itself when a program ends."""
+        if self.writer is not None:
+            self.writer.close()

@@ -222,6 +222,8 @@ def benchmark(
         _print_json(**result)
     else:
         Console().print(bench.table(result))
+        if what == "speed":
+            Console().print(bench.profile_table(result))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

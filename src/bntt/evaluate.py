@@ -84,6 +84,7 @@ def count_correct(
     """
     if len(images) == 0:
         raise ValueError("There is no image to classify.")
+    net.check_steps(num_steps)
     steps = num_steps or net.num_steps
     size = batch_size or max(1, IMAGE_STEPS // steps)
     device = net.mean.device
@@ -131,6 +132,7 @@ def evaluate(
     """
     if seeds is None:
         seeds = (0, 1, 2) if net.encoder_name == "poisson" else (0,)
+    net.check_steps(num_steps)
     steps = num_steps or net.num_steps
     size = batch_size or max(1, IMAGE_STEPS // steps)
     settings = {"num_steps": steps, "batch_size": size, "precision": precision}

@@ -40,6 +40,16 @@ class Journal:
         self.board = Board(folder.path, main)
         self.start_clock()
 
+    def __enter__(self) -> "Journal":
+        """Begin to show."""
+        self.display.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Show and write no more."""
+        self.display.__exit__(*error)
+        self.board.close()
+
     def start_clock(self) -> None:
         """Begin to count seconds: what went before is not training."""
         self.clock = time.monotonic()

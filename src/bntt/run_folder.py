@@ -94,9 +94,11 @@ class RunFolder:
         """Drop what was logged after ``step`` steps: it will be done again."""
         if not self.log_file.exists():
             return
-        lines = self.log_file.read_text().splitlines()
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        self._write(self.log_file, "".join(line + "\n" for line in kept))
+        lines = self.log_file.read_text().splitlines(keepends=True)
+        # a last line without its end was cut off by what killed the run
+        whole = [line for line in lines if line.endswith("\n")]
+        kept = [line for line in whole if json.loads(line)["step"] <= step]
+        self._write(self.log_file, "".join(kept))
 
     def _make(self) -> None:
         try:

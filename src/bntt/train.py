@@ -124,7 +124,7 @@ class _Run:
             self.recipe, self.folder, per_epoch, done, main=self.main, quiet=quiet
         )
         saved = time.monotonic()
-        with stoppable() as stop, self.journal.display:
+        with stoppable() as stop, self.journal:
             for step in range(done, self.recipe.epochs * per_epoch):
                 self.pending.append(self.step(step))
                 epoch_ends = (step + 1) % per_epoch == 0
