@@ -60,6 +60,7 @@ BUGS = {
         ("gradient through a hard reset", "passed = one - one if u[n] > v_threshold else one", "passed = one"),
         ("sums of one tile only", "sum_gz[n] += g[n]", "sum_gz[n] = g[n]"),
         ("variance about the pivot", "square[c] -= total[c] * offset", "square[c] -= 0"),
+        ("one element for the pivot", "few = max(1, (n1 - n0) // C // 8)", "few = 1"),
         ("spread between blocks lost", "+ delta * delta * count * n / (count + n)", ""),
         ("last block counted as full", "n = float(min(rows, M - block * rows))", "n = float(rows)"),
         ("slope not about the mean", "centred = widen(z_r[c]) - mean_t[c]", "centred = widen(z_r[c])"),
@@ -115,7 +116,7 @@ BUGS = {
         ("sum read out, not mean", ".cumsum(0) / steps", ".cumsum(0)"),
         ("surrogate forgotten", "surrogate=self.surrogate,\n            keep", "surrogate=Triangle(),\n            keep"),
         ("membrane not passed on", "self.lif.scan(flat, a, b, v, return_state)", "self.lif.scan(flat, a, b, None, return_state)"),
-        ("statistics read around", "spikes, v = self.lif.scan(flat,", "spikes, v = self.lif.scan(to_elements(z),"),
+        ("every chunk the first", "to_elements(z), start)", "to_elements(z), start and 0)"),
         ("membrane of any shape", "        _check_state(current, v)\n", ""),
     ],
     ("encode.py", "test_encode.py"): [

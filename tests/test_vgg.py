@@ -190,6 +190,16 @@ def test_pooling_averages_spikes():
     assert 0.25 in seen[0]
 
 
+def test_the_global_pool_averages_spikes():
+    net, seen = small("vgg11", image_size=32, num_steps=1), []
+    net.layers[-2].register_forward_hook(lambda module, x, spikes: seen.append(spikes[0]))
+    net.hidden.register_forward_hook(lambda module, x, y: seen.append(x[0]))
+    net(inputs(net))
+    spikes, pooled = seen
+    assert torch.equal(pooled, spikes.mean((2, 3)))
+    assert 0.25 in pooled
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_autocast_narrows_the_spikes_and_nothing_that_adds_up(dtype):
     net, seen = small(), []

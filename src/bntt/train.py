@@ -186,7 +186,7 @@ class _Run:
             self.progress.seconds += self.journal.lap()
             # without images held out, the last epoch counts
             score = validation[-1] if validation else float(epoch)
-            if score > self.progress.best:
+            if score >= self.progress.best:  # of equals, the one trained longest
                 self.progress.best = score
                 checkpoint.save(self.folder.best, self.net, info={"epoch": epoch})
             self.journal.epoch(step, validation, self.progress)
