@@ -1,11 +1,13 @@
 """Runs of a second: a few made-up pictures, a recipe for them, and what a run left."""
 
 import json
+import signal
 from dataclasses import replace
 
 import torch
 from safetensors import safe_open
 
+import bntt.train as training
 from bntt.config import Recipe
 from bntt.data import Dataset
 from bntt.train import train
@@ -87,3 +89,34 @@ def same(left, right):
 def status(out):
     """What ``run.json`` says of how far the run is."""
     return json.loads((out / "run.json").read_text())["status"]
+
+
+class Killed(BaseException):
+    """What no part of a run catches, as a power cut."""
+
+
+def at_step(monkeypatch, number, do):
+    """Do something at one training step of the next run."""
+    step = training._Run.step
+
+    def watched(self, at):
+        if at == number:
+            do()
+        return step(self, at)
+
+    monkeypatch.setattr(training._Run, "step", watched)
+
+
+def kill():
+    raise Killed
+
+
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
+def stopped(out, monkeypatch, number, do, **changes):
+    """A run that something happens to at a step."""
+    with monkeypatch.context() as patch:
+        at_step(patch, number, do)
+        return go(out, **changes)

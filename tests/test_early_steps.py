@@ -1,0 +1,66 @@
+"""Training on the first time-steps only, and the hand-over to the later ones (M17)."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from small_runs import RECIPE, interrupt, pictures, stopped
+
+import bntt.train as training
+from bntt import checkpoint
+from bntt.weights import hand_over, new_network
+
+EARLY = {"early_steps": 1, "early_epochs": 1}
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(monkeypatch):
+    monkeypatch.setattr(training, "load", lambda name, root, fold: pictures())
+
+
+def gains_and_statistics(net):
+    for layer in net.layers:
+        norm = layer.norm
+        yield from (norm.weight.data, norm.running_mean, norm.running_var)
+
+
+def test_later_steps_begin_where_the_last_early_one_ended():
+    net = new_network(RECIPE, pictures())
+    for tensor in gains_and_statistics(net):
+        tensor.uniform_()
+    before = [tensor.clone() for tensor in gains_and_statistics(net)]
+    weights = [conv.weight.clone() for conv in net.convs]
+    hand_over(net, 2)
+    for tensor, old in zip(gains_and_statistics(net), before, strict=True):
+        assert torch.equal(tensor[:2], old[:2])
+        assert torch.equal(tensor[2], old[1])
+    for conv, old in zip(net.convs, weights, strict=True):
+        assert torch.equal(conv.weight, old)
+
+
+def test_later_steps_learn_nothing_until_the_hand_over(tmp_path, monkeypatch):
+    begun = list(gains_and_statistics(new_network(RECIPE, pictures())))
+    stopped(tmp_path, monkeypatch, 4, interrupt, weight_decay=0, **EARLY)
+    net = checkpoint.load(tmp_path / "last.safetensors")
+    for now, then in zip(gains_and_statistics(net), begun, strict=True):
+        assert torch.equal(now[1:], then[1:])
+        assert not torch.equal(now[0], then[0])
+
+
+@pytest.mark.parametrize(
+    ("early", "said"),
+    [
+        ({"early_steps": 3, "early_epochs": 1}, r"below num_steps \(3\).* got 3 and 1"),
+        ({"early_steps": 1, "early_epochs": 3}, r"and epochs \(3\), got 1 and 3"),
+        ({"early_steps": 1}, "go together"),
+        ({"early_epochs": 1}, "go together"),
+        ({"early_steps": -1, "early_epochs": 1}, "`early_steps` must not be negative"),
+        (EARLY | {"norm": "shared"}, "norm='shared' pools"),
+    ],
+)
+def test_early_training_that_cannot_be_is_refused(early, said):
+    with pytest.raises(ValueError, match=said):
+        replace(RECIPE, **early)
+
+
+# what goes wrong
