@@ -1,5 +1,7 @@
 """Training on the first time-steps only, and the hand-over to the later ones (M17)."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 from dataclasses import replace
 
 import pytest

@@ -1,5 +1,7 @@
 """Evaluation: every image counts once, after every time-step."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 import statistics
 
 import pytest

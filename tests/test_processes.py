@@ -1,5 +1,7 @@
 """Several processes learn what one would: real collectives in threads, and torchrun."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 import json
 import subprocess
 import sys

@@ -1,5 +1,7 @@
 """Training: a stopped run goes on as if it never had, and everything it leaves behind."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
 import functools
 import json
 import math
