@@ -10,6 +10,7 @@ from small_runs import go, info, log, pictures, tensors
 import bntt.train as training
 from bntt import checkpoint
 from bntt.config import load_recipe, recipe_names
+from bntt.data import load
 from bntt.weights import new_network
 
 SHAPES = {
@@ -47,3 +48,28 @@ def test_two_batches_of_a_shipped_recipe(name, tmp_path, monkeypatch):
         assert not torch.equal(tensor, net.state_dict()[name]), f"{name} learned nothing"
     assert info(tmp_path / "best.safetensors") == {"epoch": cut["epochs"]}
     assert all(t.isfinite().all() for t in tensors(tmp_path / "last.safetensors").values())
+
+
+# The first losses on real digits. Two correct programs agree until a sum that they round
+# apart crosses the threshold: few images, two time-steps, and only ten losses make that
+# unlikely (other instruction sets and the reference operators stayed within 3e-7).
+GOLDEN = {
+    "poisson": ({"optimizer": "adamw", "lr": 0.003}, []),
+    "direct": ({"optimizer": "sgd", "lr": 0.03}, []),
+}
+
+
+@pytest.mark.parametrize("encoder", GOLDEN)
+def test_losses_are_those_of_old(encoder, tmp_path, monkeypatch):
+    changes, golden = GOLDEN[encoder]
+    digits = load("digits")
+    few = {
+        "train_images": digits.train_images[:328],
+        "train_labels": digits.train_labels[:328],
+    }
+    monkeypatch.setattr(training, "load", lambda name, root, fold: replace(digits, **few))
+    go(tmp_path, encoder=encoder, num_steps=2, batch_size=16, epochs=1, **changes)
+    losses = [entry["loss"] for entry in log(tmp_path) if "loss" in entry]
+    assert len(losses) == 20
+    assert losses[:10] == pytest.approx(golden, rel=1e-3)
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5]), "it learns nothing"

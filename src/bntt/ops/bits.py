@@ -53,6 +53,7 @@ def _narrow(value, like):
     if like != types.uint16:
         return lambda value, like: value
 
+    @typing.no_type_check
     def impl(value, like):
         bits = _as_bits(value)  # pyright: ignore
         rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> (
