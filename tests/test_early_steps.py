@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_runs import RECIPE, interrupt, pictures, stopped
+from small_runs import RECIPE, go, info, interrupt, pictures, stopped
 
 import bntt.train as training
 from bntt import checkpoint
@@ -47,6 +47,13 @@ def test_later_steps_learn_nothing_until_the_hand_over(tmp_path, monkeypatch):
     for now, then in zip(gains_and_statistics(net), begun, strict=True):
         assert torch.equal(now[1:], then[1:])
         assert not torch.equal(now[0], then[0])
+
+
+def test_the_best_of_early_training_does_not_count(tmp_path, monkeypatch):
+    scores = [[0.9], [0.1, 0.2, 0.5], [0.1, 0.2, 0.4]]  # of fewer steps, and higher
+    monkeypatch.setattr(training._Run, "validate", lambda self, epoch: scores[epoch])
+    assert go(tmp_path, **EARLY)["validation_accuracy"] == 0.5
+    assert info(tmp_path / "best.safetensors") == {"epoch": 2}
 
 
 @pytest.mark.parametrize(

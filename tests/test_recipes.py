@@ -51,12 +51,15 @@ def test_two_batches_of_a_shipped_recipe(name, tmp_path, monkeypatch):
 
 
 # The first losses on real digits. Two correct programs agree until a sum that they round
-# apart crosses the threshold, and a few steps later they part, even at another number of
-# threads: so few images, two time-steps, and only the first four losses.
+# apart crosses the threshold, and then they part: so few images and two time-steps. With
+# these rates all 20 losses agreed to 3e-7, with AVX-512, AVX2 and SSE, one thread and two,
+# compiled operators and reference; with others only the first three did.
 GOLDEN = {
-    "poisson": ("adamw", 0.003, [2.812736, 2.959472, 2.808649, 1.93265]),
-    "direct": ("sgd", 0.03, [2.91848, 2.665136, 3.093089, 2.172941]),
-}
+    "poisson": ("sgd", 0.01, [2.81274, 2.81580, 2.66093, 2.29652, 2.80263, 3.01270, 2.33350,
+                              2.75352, 2.55390, 2.79382]),
+    "direct": ("adamw", 0.003, [2.91848, 2.89456, 2.97581, 1.84489, 2.56463, 2.29584,
+                                1.73413, 2.01547, 1.57205, 1.40908]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("encoder", GOLDEN)
@@ -72,5 +75,5 @@ def test_losses_are_what_they_have_always_been(encoder, tmp_path, monkeypatch):
     go(tmp_path, encoder=encoder, num_steps=2, **changes)
     losses = [entry["loss"] for entry in log(tmp_path) if "loss" in entry]
     assert len(losses) == 20
-    assert losses[:4] == pytest.approx(golden, rel=1e-2)
+    assert losses[: len(golden)] == pytest.approx(golden, rel=1e-3)
     assert sum(losses[-5:]) < sum(losses[:5]), "it learns nothing"

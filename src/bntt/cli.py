@@ -80,6 +80,7 @@ def train(
     again = [*command, *where, "--resume"]
     from .hardware import keep_freed_memory
     from .printing import print_training
+    from .processes import leave
     from .train import train as run_recipe
 
     keep_freed_memory()
@@ -93,6 +94,7 @@ def train(
             log_every=log_every,
             command=shlex.join(again if resume else [*command, *where]),
         )
+    leave()
     finished = done["status"] == "finished"
     if int(os.environ.get("RANK", "0")) == 0:  # torchrun starts this several times
         if as_json:

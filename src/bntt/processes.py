@@ -16,6 +16,16 @@ def merge_moments(mean: Tensor, var: Tensor, count: int) -> tuple[Tensor, Tensor
     return mean, var, int(total)
 
 
+def leave() -> None:
+    """Take leave of the other processes, where there are any.
+
+    For programs, at their end: PyTorch's threads that still wait for the others then may
+    abort a process that has done everything right.
+    """
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
 class _Merge(torch.autograd.Function):
     @staticmethod
     def forward(ctx, mean, var, count):
