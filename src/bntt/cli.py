@@ -198,6 +198,9 @@ def benchmark(
     repeats: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 5,
     peer_python: Annotated[Path | None, typer.Option(help="SpikingJelly's Python.")] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for all samples.")] = None,
+    allocator: Annotated[
+        str, typer.Option(help="keep or system: who keeps freed memory.")
+    ] = "keep",
     quick: Annotated[bool, typer.Option("--quick", help="Only see that it runs.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -217,6 +220,7 @@ def benchmark(
             repeats=repeats,
             peer_python=peer_python,
             out=out,
+            allocator=allocator,
             quick=quick,
             console=Console(stderr=True),
         )

@@ -1,5 +1,7 @@
 """Batch statistics across processes: one collective in each direction per layer (M12)."""
 
+import time
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -17,13 +19,15 @@ def merge_moments(mean: Tensor, var: Tensor, count: int) -> tuple[Tensor, Tensor
 
 
 def leave() -> None:
-    """Take leave of the other processes, where there are any.
+    """Take leave of the other processes, where there are any; for programs, at their end.
 
-    For programs, at their end: PyTorch's threads that still wait for the others then may
-    abort a process that has done everything right.
+    Gloo's threads, which outlive the group, clear away the tensors of the last collective
+    and need Python's lock for it. One that asks for the lock of an interpreter that is
+    ending aborts the process, so they get the time before.
     """
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
+        time.sleep(0.2)
 
 
 class _Merge(torch.autograd.Function):

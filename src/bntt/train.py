@@ -232,6 +232,8 @@ class _Run:
         }
         if self.main:
             self.folder.update(**values)
+        # nobody leaves before everything is written
+        self.accelerator.wait_for_everyone()
         place = {"out": str(self.folder.path), "epochs": self.recipe.epochs}
         return {**values, **place, "step": self.progress.step}
 
