@@ -44,6 +44,8 @@ def poison(monkeypatch):
 
     for name in ("empty", "empty_like"):
         monkeypatch.setattr(torch, name, poisoned(getattr(torch, name)))
+    new_empty = poisoned(torch.Tensor.new_empty)
+    monkeypatch.setattr(torch.Tensor, "new_empty", new_empty)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ EARLY = {"early_steps": 1, "early_epochs": 1}
 
 @pytest.fixture(autouse=True)
 def few_pictures(monkeypatch):
-    monkeypatch.setattr(training, "load", lambda name, root, fold: pictures())
+    monkeypatch.setattr(training, "dataset_of", lambda *_, **__: pictures())
 
 
 def gains_and_statistics(net):
@@ -64,7 +64,7 @@ def test_the_best_of_early_training_does_not_count(tmp_path, monkeypatch):
         ({"early_steps": 1}, "go together"),
         ({"early_epochs": 1}, "go together"),
         ({"early_steps": -1, "early_epochs": 1}, "`early_steps` must not be negative"),
-        (EARLY | {"norm": "shared"}, "norm='shared' pools"),
+        (EARLY | {"norm": "shared"}, "norm='shared' with window=1 pools"),
     ],
 )
 def test_early_training_that_cannot_be_is_refused(early, said):

@@ -258,7 +258,7 @@ def ones(*shape):
         ),
         (
             {"conv1.weight": ones(32, 3, 3, 3)},
-            r"widths \[32, 64.* none of vgg5, vgg9, vgg11",
+            r"widths \[32, 64.* none of vgg5, vgg7, vgg9, vgg11",
         ),
         ({"conv2.weight": ones(64, 3, 3, 3)}, r"shape \(64, 64, 3, 3\).*\(64, 3, 3, 3\)"),
         ({"conv1.weight": ones(64)}, r"should have 4 axes, but its shape is \(64,\)"),

@@ -18,8 +18,8 @@ from small_runs import log, tensors
 from torch.nn import functional as F
 
 from bntt import BNTT, SharedBN, processes
+from bntt.architectures import build
 from bntt.processes import merge_moments
-from bntt.vgg import build
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch without gloo")
 

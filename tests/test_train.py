@@ -39,7 +39,7 @@ EARLY = {"early_steps": 1, "early_epochs": 1}
 
 @pytest.fixture(autouse=True)
 def few_pictures(monkeypatch):
-    monkeypatch.setattr(training, "load", lambda name, root, fold: pictures(size=4))
+    monkeypatch.setattr(training, "dataset_of", lambda *_, **__: pictures(size=4))
 
 
 @functools.cache
@@ -130,7 +130,7 @@ def test_one_seed_one_result(whole, tmp_path, monkeypatch):
     test = pictures(size=4, seed=1)
     test = {"test_images": test.train_images[:5], "test_labels": test.train_labels[:5]}
     other = replace(pictures(size=4), **test)
-    monkeypatch.setattr(training, "load", lambda name, root, fold: other)
+    monkeypatch.setattr(training, "dataset_of", lambda *_, **__: other)
     go(tmp_path / "again", optimizer="sgd", **EARLY)
     assert torch.equal(torch.get_rng_state(), state), "training drew from torch's own"
     assert_same_run(tmp_path / "again", whole("sgd"))

@@ -13,14 +13,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from bntt import ATan, NormLIF, vgg5, vgg9, vgg11
+from bntt.architectures import build
 from bntt.pool import average_pool
-from bntt.vgg import VGG, build
+from bntt.vgg import VGG
 
 SMALL = {"num_classes": 10, "num_steps": 3, "leak": 0.9, "image_size": 8}
 
 
 def small(arch="vgg5", **config):
-    return build(arch, **SMALL | config)
+    return VGG(arch, **SMALL | config)
 
 
 def inputs(net, N=2, T=None):
@@ -246,7 +247,7 @@ def test_prints_what_it_is():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"arch": "vgg16"}, "Unknown architecture 'vgg16'. Known: vgg5, vgg9, vgg11"),
+        ({"arch": "vgg16"}, "Unknown architecture 'vgg16'. Known: vgg5, vgg7, vgg9, vgg11"),
         (
             {"arch": "vgg9", "image_size": 28},
             "3 times.* multiple of 8, got 28",

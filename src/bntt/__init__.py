@@ -2,15 +2,18 @@
 
 __version__ = "0.1.0"
 
+from .architectures import build
 from .checkpoint import load
 from .config import Recipe, load_recipe
 from .encode import Direct, Poisson
 from .interchange import load_reference
+from .network import Network
 from .neuron import LIF, NormLIF, Readout
 from .norm import BNTT, NoNorm, SharedBN
 from .ops import backend, backend_report
+from .sequence import SequenceNet
 from .surrogate import ATan, FastSigmoid, Rectangle, Triangle
-from .vgg import VGG, vgg5, vgg9, vgg11
+from .vgg import VGG, vgg5, vgg7, vgg9, vgg11
 
 __all__ = [
     "BNTT",
@@ -22,17 +25,21 @@ __all__ = [
     "NoNorm",
     "NormLIF",
     "Poisson",
+    "Network",
     "Readout",
     "Recipe",
     "Rectangle",
+    "SequenceNet",
     "SharedBN",
     "Triangle",
     "backend",
     "backend_report",
+    "build",
     "load",
     "load_recipe",
     "load_reference",
     "vgg5",
+    "vgg7",
     "vgg9",
     "vgg11",
 ]

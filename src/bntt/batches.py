@@ -1,14 +1,15 @@
 """Training batches: order, augmentation and coding noise, each from (seed, epoch, step)."""
 
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from torch import Tensor
 
 from .config import Recipe
-from .data import Dataset, augment
+from .data import Dataset, Images, augment, augment_events, load
 
 PURPOSES = ("order", "augmentation", "coding", "validation")
 
@@ -27,6 +28,22 @@ def generator(
     entropy = [seed, PURPOSES.index(purpose), *where]
     (state,) = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return torch.Generator(device=device).manual_seed(int(state))
+
+
+def dataset_of(recipe: Recipe, root: str | Path | None, *, quiet: bool = True) -> Dataset:
+    """The image or event set that a recipe names, as :func:`bntt.data.load`."""
+    return load(
+        recipe.dataset,
+        root,
+        fold=recipe.fold,
+        num_steps=recipe.num_steps,
+        image_size=recipe.image_size,
+        frames=recipe.frames,
+        window_ms=recipe.window_ms,
+        split=recipe.split,
+        split_seed=recipe.split_seed,
+        quiet=quiet,
+    )
 
 
 class Batches:
@@ -70,7 +87,7 @@ class Batches:
         self.share = slice(process, None, processes)
         self._order = lru_cache(1)(self._shuffled)
 
-    def batch(self, step: int) -> tuple[UInt8[Tensor, "N C H W"], Int64[Tensor, " N"]]:
+    def batch(self, step: int) -> tuple[Images, Int64[Tensor, " N"]]:
         """This process's share of the batch of training step ``step``.
 
         The whole batch is augmented before it is shared, so that the images do not depend
@@ -82,7 +99,7 @@ class Batches:
         images = self._augment(self.images[chosen], step)
         return images[self.share], self.labels[chosen][self.share]
 
-    def validation(self) -> tuple[UInt8[Tensor, "N C H W"], Int64[Tensor, " N"]]:
+    def validation(self) -> tuple[Images, Int64[Tensor, " N"]]:
         """The images held out and their labels; none if none are."""
         held = self.held_out.to(self.device)
         return self.images[held], self.labels[held]
@@ -94,10 +111,14 @@ class Batches:
 
     def _augment(self, images: Tensor, step: int) -> Tensor:
         random = generator(self.recipe.seed, "augmentation", step, device=self.device)
+        # all frames of one recording are changed alike, as if they were channels
+        shape, images = images.shape, images.flatten(1, -3)
         if self.recipe.augment == "crop-flip":
             images = augment.flip(augment.crop(images, 4, random), random)
         elif self.recipe.augment == "shift":
             images = augment.crop(images, 1, random)
+        elif self.recipe.augment == "nda":
+            images = augment_events.nda(images, random)
         if self.recipe.cutout:
             images = augment.cutout(images, self.recipe.cutout, random)
-        return images
+        return images.reshape(shape)

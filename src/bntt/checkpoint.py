@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from .vgg import VGG, build
+from .architectures import build
+from .network import Network
 
 FORMAT = 1
 """Raised when a file of today could no longer be read as it was meant."""
@@ -19,7 +20,7 @@ FORMAT = 1
 
 def save(
     path: str | Path,
-    net: VGG,
+    net: Network,
     extra: Mapping[str, Tensor] | None = None,
     info: Mapping[str, Any] | None = None,
 ) -> None:
@@ -43,7 +44,7 @@ def save(
         temporary.write_bytes(content)
 
 
-def load(path: str | Path) -> VGG:
+def load(path: str | Path) -> Network:
     """The network that :func:`save` wrote, on the CPU and in evaluation mode.
 
     Raises:
@@ -53,7 +54,7 @@ def load(path: str | Path) -> VGG:
     return read(path)[0]
 
 
-def read(path: str | Path) -> tuple[VGG, dict[str, Tensor], dict[str, Any]]:
+def read(path: str | Path) -> tuple[Network, dict[str, Tensor], dict[str, Any]]:
     """The network, the extra tensors and the extra values of a checkpoint."""
     tensors, header = _read(Path(path))
     net = build(**header["config"])

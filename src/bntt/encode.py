@@ -1,10 +1,11 @@
-"""Images to spikes: ternary Poisson, direct current; events pass through (M14)."""
+"""Images to input over time: Poisson, direct, in pieces; events pass through (M14)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 Images = Float[Tensor, "N C H W"]
@@ -82,17 +83,108 @@ class Direct:
         return images.expand(num_steps, *images.shape)
 
 
-ENCODERS = {"poisson": Poisson(), "direct": Direct()}
+@dataclass(frozen=True)
+class Events:
+    """No coding: what is fed is counts of events, one frame per time-step (M14)."""
+
+    def steps(
+        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+    ) -> Iterator[Images]:
+        """Refuse: an image has no events.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            f"A network for events takes frames [T, N, C, H, W], got images of shape "
+            f"{tuple(images.shape)}. bntt.data.load gives frames [N, T, C, H, W], and "
+            f"net.normalize(frames) puts time first."
+        )
+
+    def __call__(
+        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "T N C H W"]:
+        """Refuse, as :meth:`steps`."""
+        return torch.stack(list(self.steps(images, num_steps, generator)))
 
 
-def make(name: str) -> Poisson | Direct:
-    """The encoder called ``name`` in recipes: ``"poisson"`` or ``"direct"``.
+@dataclass(frozen=True)
+class Rows:
+    """An image row by row: time-step ``t`` feeds row ``t``, all channels (M14)."""
+
+    def steps(
+        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+    ) -> Iterator[Float[Tensor, "N F"]]:
+        """The first ``num_steps`` rows, ``[N, C·W]`` each."""
+        yield from self(images, num_steps, generator)
+
+    def __call__(
+        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "T N F"]:
+        """All rows of :meth:`steps`."""
+        _check(images, None)
+        return images.permute(2, 0, 1, 3).flatten(2)[:num_steps]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """An image pixel by pixel, in reading order or in a fixed random one (M14).
+
+    Args:
+        permutation: Seed of the order, the same for every image; None for reading order.
+    """
+
+    permutation: int | None = None
+
+    def order(self, pixels: int) -> Int64[Tensor, " P"]:
+        """Which pixel comes when."""
+        if self.permutation is None:
+            return torch.arange(pixels)
+        # RandomState, because NumPy promises that its stream never changes
+        order = np.random.RandomState(self.permutation).permutation(pixels)
+        return torch.from_numpy(order).long()
+
+    def steps(
+        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+    ) -> Iterator[Float[Tensor, "N F"]]:
+        """The first ``num_steps`` pixels, ``[N, C]`` each."""
+        yield from self(images, num_steps, generator)
+
+    def __call__(
+        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "T N F"]:
+        """All pixels of :meth:`steps`."""
+        _check(images, None)
+        pixels = images.flatten(2).permute(2, 0, 1)
+        return pixels[self.order(len(pixels))[:num_steps].to(images.device)]
+
+
+Encoder = Poisson | Direct | Events | Rows | Pixels
+ENCODERS: dict[str, Encoder] = {
+    "poisson": Poisson(),
+    "direct": Direct(),
+    "events": Events(),
+    "rows": Rows(),
+    "pixels": Pixels(),
+}
+
+
+def make(name: str, permutation: int = 0) -> Encoder:
+    """The encoder of that name in recipes.
+
+    Args:
+        name: ``"poisson"``, ``"direct"``, ``"events"``, ``"rows"``, ``"pixels"`` or
+            ``"permuted"``.
+        permutation: The seed of the order of ``"permuted"`` pixels.
 
     Raises:
         ValueError: If there is no such encoder.
     """
+    if name == "permuted":
+        return Pixels(permutation)
     if name not in ENCODERS:
-        raise ValueError(f"Unknown encoder {name!r}. Known: {', '.join(ENCODERS)}.")
+        known = ", ".join((*ENCODERS, "permuted"))
+        raise ValueError(f"Unknown encoder {name!r}. Known: {known}.")
     return ENCODERS[name]
 
 

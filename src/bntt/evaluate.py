@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from torch import Tensor
 
 from . import checkpoint, hardware
+from .batches import dataset_of
 from .checkpoint import replacing
-from .data import load
+from .data import Images
 from .display import Display
+from .network import Network
 from .provenance import circumstances
 from .run_folder import RunFolder
-from .vgg import VGG
 
 IMAGE_STEPS = 1024
 """Images times time-steps in a batch, unless told: a few hundred megabytes."""
@@ -56,8 +57,8 @@ class Evaluation:
 
 @torch.inference_mode()
 def count_correct(
-    net: VGG,
-    images: UInt8[Tensor, "N C H W"],
+    net: Network,
+    images: Images,
     labels: Int64[Tensor, " N"],
     *,
     seed: int = 0,
@@ -97,14 +98,14 @@ def count_correct(
             logits = net(x, per_step=True, num_steps=steps, generator=generator)
         right = logits.argmax(-1).cpu() == labels[first : first + size].cpu()
         correct += right.sum(1)
-        advance(len(x))
+        advance(len(right[0]))
     net.train(was_training)
     return correct
 
 
 def evaluate(
-    net: VGG,
-    images: UInt8[Tensor, "N C H W"],
+    net: Network,
+    images: Images,
     labels: Int64[Tensor, " N"],
     *,
     dataset: str = "",
@@ -178,7 +179,7 @@ def evaluate_run(
     net = checkpoint.load(folder.best)
     net.check_steps(num_steps)
     where = hardware.device(device)
-    dataset = load(recipe.dataset, data, fold=recipe.fold)
+    dataset = dataset_of(recipe, data, quiet=quiet)
     precision, _ = hardware.precision("auto", where)
     result = evaluate(
         net.to(where),

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from . import checkpoint
 from .display import Display
+from .network import Network
 from .pictures import read_picture
 from .run_folder import RunFolder
-from .vgg import VGG
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Prediction:
 
 @torch.inference_mode()
 def predict(
-    net: VGG,
+    net: Network,
     image: UInt8[Tensor, "C H W"],
     *,
     num_steps: int | None = None,
@@ -121,7 +121,7 @@ def predict_run(
     return found
 
 
-def _note(net: VGG, image: Tensor) -> str:
+def _note(net: Network, image: Tensor) -> str:
     """A warning if a grey picture is light where the training images were dark."""
     light = image.float().mean().item() / 255
     if net.in_channels == 1 and net.mean.mean() < 0.5 < light:

@@ -1,5 +1,6 @@
 """One recipe to one run folder."""
 
+import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,12 +12,12 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from . import checkpoint, hardware
-from .batches import Batches, generator
+from .batches import Batches, dataset_of, generator
 from .config import Recipe
-from .data import load
 from .evaluate import count_correct
 from .interrupt import stoppable
 from .journal import Journal
+from .network import Network
 from .objective import (
     learning_rate,
     loss,
@@ -25,7 +26,6 @@ from .objective import (
     restore_optimizer,
 )
 from .run_folder import RunFolder
-from .vgg import VGG
 from .weights import Progress, begin, hand_over
 
 SAVE_EVERY = 60.0
@@ -71,7 +71,7 @@ def train(
     recipe = replace(recipe, precision=precision)
     accelerator = _accelerator(precision, where)
     process, processes = accelerator.process_index, accelerator.num_processes
-    dataset = load(recipe.dataset, data, fold=recipe.fold)
+    dataset = dataset_of(recipe, data, quiet=quiet)
     batches = Batches(recipe, dataset, accelerator.device, process, processes)
     folder = RunFolder(out)
     if resume:
@@ -89,6 +89,7 @@ def train(
                 "precision_because": why,
                 "images": {**split, "test": len(dataset.test_images)},
                 "source": dataset.source,
+                **({"note": dataset.note} if dataset.note else {}),
             },
         )
     accelerator.wait_for_everyone()
@@ -101,6 +102,8 @@ def train(
         folder.update(status="running")
     model, optimizer = accelerator.prepare(net, optimizer)
     run = _Run(recipe, folder, accelerator, net, model, optimizer, batches, progress)
+    if dataset.note and accelerator.is_main_process and not quiet:
+        print(f"Note: {dataset.note}", file=sys.stderr)
     return run.loop(log_every or (1 if where.type == "cpu" else 20), quiet)
 
 
@@ -109,7 +112,7 @@ class _Run:
     recipe: Recipe
     folder: RunFolder
     accelerator: Accelerator
-    net: VGG
+    net: Network
     model: torch.nn.Module
     optimizer: Any
     batches: Batches

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from . import checkpoint
+from .architectures import build
 from .config import Recipe
 from .data import Dataset
+from .network import Network
 from .norm import TemporalNorm
 from .run_folder import RunFolder
 from .surrogate import Triangle
-from .vgg import VGG, build
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Progress:
 
 
 @torch.no_grad()
-def hand_over(net: VGG, step: int) -> None:
+def hand_over(net: Network, step: int) -> None:
     """Give every later time-step what the last of the first ``step`` has learned (M17)."""
     norms = (module for module in net.modules() if isinstance(module, TemporalNorm))
     for norm in norms:
@@ -46,7 +47,7 @@ def hand_over(net: VGG, step: int) -> None:
 
 def begin(
     recipe: Recipe, dataset: Dataset, folder: RunFolder, resume: bool
-) -> tuple[VGG, dict[str, Tensor], Progress]:
+) -> tuple[Network, dict[str, Tensor], Progress]:
     """The network as the run left it, or a new one."""
     if resume and folder.last.exists():
         net, tensors, info = checkpoint.read(folder.last)
@@ -54,7 +55,7 @@ def begin(
     return new_network(recipe, dataset), {}, Progress()
 
 
-def new_network(recipe: Recipe, dataset: Dataset) -> VGG:
+def new_network(recipe: Recipe, dataset: Dataset) -> Network:
     """The recipe's network for this image set, its weights drawn from the recipe's seed."""
     mean, std = dataset.normalization(recipe.normalize)
     with torch.random.fork_rng(devices=[]):
@@ -64,10 +65,12 @@ def new_network(recipe: Recipe, dataset: Dataset) -> VGG:
             num_classes=len(dataset.class_names),
             num_steps=recipe.num_steps,
             leak=recipe.leak,
-            in_channels=dataset.train_images.shape[1],
-            image_size=dataset.train_images.shape[2],
+            in_channels=dataset.train_images.shape[-3],
+            image_size=dataset.train_images.shape[-1],
             norm=recipe.norm,
+            window=recipe.window,
             encoder=recipe.encoder,
+            permutation=recipe.permutation,
             v_threshold=recipe.v_threshold,
             surrogate=Triangle(recipe.surrogate_height),
             mean=mean,

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..hardware import processor
 from ..provenance import commit
-from ..vgg import build
+from ..architectures import build
 from .contender.__main__ import versions
 from .memory import run_memory
 from .plan import Setting

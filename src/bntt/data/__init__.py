@@ -1,42 +1,101 @@
-"""Image sets, whole and in memory, as the networks take them."""
+"""Image and event sets, whole and in memory or memory-mapped, as the networks take them."""
 
+import difflib
+from collections.abc import Callable
 from pathlib import Path
 
-from .cifar import load_cifar
-from .images import Dataset, load_digits
+from .cifar import load_cifar10, load_cifar100
+from .dataset import Dataset, Images, Wanted
+from .digits import load_digits
+from .events.cifar10_dvs import load_cifar10_dvs
+from .events.digits_dvs import load_digits_dvs
+from .events.eventfolder import load_eventfolder
+from .events.gesture import load_gesture
+from .events.nmnist import load_nmnist
+from .mnist import load_fashion_mnist, load_mnist
+from .npz import load_npz
 
-__all__ = ["Dataset", "load"]
+__all__ = ["NAMES", "Dataset", "Images", "load"]
 
-NAMES = ("digits", "cifar10", "cifar100")
+LOADERS: dict[str, Callable[[Path | None, Wanted], Dataset]] = {
+    "digits": load_digits,
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
+    "mnist": load_mnist,
+    "fashion-mnist": load_fashion_mnist,
+    "cifar10dvs": load_cifar10_dvs,
+    "nmnist": load_nmnist,
+    "dvs-gesture": load_gesture,
+    "digits-dvs": load_digits_dvs,
+    "eventfolder": load_eventfolder,
+    "npz": load_npz,
+}
+NAMES = tuple(LOADERS)
+FOLDED = ("digits", "digits-dvs")
+"""Sets without a test set of their own, divided into five folds."""
 
 
 def load(
-    name: str, root: str | Path | None = None, *, fold: int = 0, download: bool = True
+    name: str,
+    root: str | Path | None = None,
+    *,
+    fold: int = 0,
+    num_steps: int = 10,
+    image_size: int = 0,
+    frames: str = "time",
+    window_ms: int = 0,
+    split: str = "none",
+    split_seed: int = 0,
+    download: bool = True,
+    quiet: bool = True,
 ) -> Dataset:
-    """Load an image set by name.
+    """Load an image or event set by name.
 
     Args:
-        name: ``"digits"``, ``"cifar10"`` or ``"cifar100"``.
-        root: Where a CIFAR set lies: the folder of its files, the folder around that one,
-            or one that holds the official ``.tar.gz``, or that archive. If omitted, the
-            cache: ``$BNTT_DATA``, else the platform's cache folder. ``digits`` ship inside
-            scikit-learn and read no folder.
-        fold: Which of the five folds of ``digits`` becomes the test set, 0 to 4.
+        name: One of ``NAMES``.
+        root: Where the set lies: the folder of its files, the folder around that one, or
+            the official archive where that is read directly. If omitted, the cache:
+            ``$BNTT_DATA``, else the platform's cache folder. Embedded sets read no folder.
+        fold: Which of the five folds of ``digits`` and ``digits-dvs`` becomes the test
+            set, 0 to 4.
+        num_steps: Events: frames per recording, ``T``.
+        image_size: Side of the images or frames in pixels; 0 for the set's own.
+        frames: Events: ``"time"`` divides a recording into equal times, ``"count"`` into
+            equal numbers of events.
+        window_ms: ``eventfolder``: cut recordings into samples of so many milliseconds; 0
+            takes each recording as one.
+        split: For sets that have no official one: ``"random-90-10"``,
+            ``"first-900-train"`` or ``"first-100-test"``; ``"none"`` for all others.
+        split_seed: Of a random split.
         download: Whether a set that is not in the cache may be downloaded. Nothing is ever
             downloaded into a `root` that was named.
+        quiet: Whether to show no progress while a cache is built.
 
     Raises:
-        ValueError: If the name or fold is unknown, or a file is not what was published.
+        ValueError: If a name or number is unknown or does not go with the set, or a file is
+            not what was published.
         FileNotFoundError: If the files, or some of them, are missing.
-        ImportError: If scikit-learn (digits) or pooch (download) is not installed.
+        ImportError: If a package that the set needs is not installed.
         ConnectionError: If the download fails.
     """
-    if name not in NAMES:
-        raise ValueError(f"Unknown dataset {name!r}. Known: {', '.join(NAMES)}.")
-    if name == "digits":
-        return load_digits(fold)
-    if fold:
+    if name not in LOADERS:
+        near = difflib.get_close_matches(name, NAMES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"Unknown dataset {name!r}.{hint} Known: {', '.join(NAMES)}.")
+    if fold and name not in FOLDED:
         raise ValueError(
-            f"`fold` divides 'digits' only, but {name!r} came with fold={fold}."
+            f"`fold` divides {' and '.join(FOLDED)} only, but {name!r} came with "
+            f"fold={fold}."
         )
-    return load_cifar(name, None if root is None else Path(root), download)
+    wanted = Wanted(
+        fold=fold,
+        num_steps=num_steps,
+        image_size=image_size,
+        frames=frames,
+        window_ms=window_ms,
+        split=split,
+        split_seed=split_seed,
+        download=download,
+        quiet=quiet,
+    )
+    return LOADERS[name](None if root is None else Path(root), wanted)

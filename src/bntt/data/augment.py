@@ -1,7 +1,8 @@
 """Random changes of training images: whole batches at once, on the device they are on.
 
-Every image draws its own change. The pixels are those before normalisation, so what is
-filled in is black, as in the authors' code.
+Every image draws its own change, and of a recording every frame gets the same one. The
+pixels are those before normalisation, so what is filled in is black, as in the authors'
+code; in frames of events it is where nothing happened.
 """
 
 import torch
@@ -10,12 +11,12 @@ from torch import Tensor
 
 
 def crop(
-    images: Shaped[Tensor, "N C H W"], padding: int, generator: torch.Generator
-) -> Shaped[Tensor, "N C H W"]:
+    images: Shaped[Tensor, "N *F H W"], padding: int, generator: torch.Generator
+) -> Shaped[Tensor, "N *F H W"]:
     """Shift each image by up to `padding` pixels along each axis, filling in zeros.
 
     Args:
-        images: Any dtype.
+        images: Any dtype; ``*F`` is channels, or frames and channels.
         padding: Zeros added on every side, of which each image then keeps a random window
             of its own size. Pixels, at least 0.
         generator: On the images' device.
@@ -25,39 +26,40 @@ def crop(
     """
     if padding < 0:
         raise ValueError(f"`padding` must not be negative, got {padding}.")
-    count, _, height, width = images.shape
-    top, left = _integers(2 * padding + 1, (2, count), images, generator)
+    count, height, width = len(images), *images.shape[-2:]
+    top, left = integers(2 * padding + 1, (2, count), images, generator)
     padded = torch.nn.functional.pad(images, (padding,) * 4)
     # a view of every window there is; indexing then copies one per image
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    return windows[torch.arange(count, device=images.device), :, top, left]
+    windows = padded.unfold(-2, height, 1).unfold(-2, width, 1).movedim((-4, -3), (1, 2))
+    return windows[torch.arange(count, device=images.device), top, left]
 
 
 def flip(
-    images: Shaped[Tensor, "N C H W"], generator: torch.Generator
-) -> Shaped[Tensor, "N C H W"]:
+    images: Shaped[Tensor, "N *F H W"], generator: torch.Generator
+) -> Shaped[Tensor, "N *F H W"]:
     """Mirror each image left to right, or not, with equal probability.
 
     Args:
-        images: Any dtype.
+        images: Any dtype; ``*F`` is channels, or frames and channels.
         generator: On the images' device.
 
     Raises:
         ValueError: If the generator is on another device.
     """
-    mirrored = _integers(2, (len(images), 1, 1, 1), images, generator).bool()
+    shape = (len(images), *(1,) * (images.ndim - 1))
+    mirrored = integers(2, shape, images, generator).bool()
     return torch.where(mirrored, images.flip(-1), images)
 
 
 def cutout(
-    images: Shaped[Tensor, "N C H W"], size: int, generator: torch.Generator
-) -> Shaped[Tensor, "N C H W"]:
+    images: Shaped[Tensor, "N *F H W"], size: int, generator: torch.Generator
+) -> Shaped[Tensor, "N *F H W"]:
     """Black out one square in each image (DeVries & Taylor 2017).
 
     The square's centre is any pixel, so that part of the square may lie outside.
 
     Args:
-        images: Any dtype.
+        images: Any dtype; ``*F`` is channels, or frames and channels.
         size: Side of the square, in pixels, at least 0.
         generator: On the images' device.
 
@@ -66,28 +68,48 @@ def cutout(
     """
     if size < 0:
         raise ValueError(f"`size` must not be negative, got {size}.")
-    count, _, height, width = images.shape
+    count, height, width = len(images), *images.shape[-2:]
     rows = _covered(height, size, count, images, generator)
     columns = _covered(width, size, count, images, generator)
-    square = rows[:, None, :, None] & columns[:, None, None, :]
-    return images.masked_fill(square, 0)
+    square = rows[:, :, None] & columns[:, None, :]
+    shape = (count, *(1,) * (images.ndim - 3), height, width)
+    return images.masked_fill(square.view(shape), 0)
+
+
+def integers(
+    below: int, shape: tuple[int, ...], images: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Draw whole numbers from 0 to below `below`, where the images are.
+
+    Raises:
+        ValueError: If the generator is on another device.
+    """
+    _check_device(images, generator)
+    return torch.randint(below, shape, generator=generator, device=images.device)
+
+
+def uniform(shape: tuple[int, ...], images: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw numbers in [0, 1), where the images are.
+
+    Raises:
+        ValueError: If the generator is on another device.
+    """
+    _check_device(images, generator)
+    return torch.rand(shape, generator=generator, device=images.device)
 
 
 def _covered(
     length: int, size: int, count: int, images: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Mark, per image, the `size` positions of an axis around a random centre."""
-    start = _integers(length, (count, 1), images, generator) - size // 2
+    start = integers(length, (count, 1), images, generator) - size // 2
     position = torch.arange(length, device=images.device)
     return (start <= position) & (position < start + size)
 
 
-def _integers(
-    below: int, shape: tuple[int, ...], images: Tensor, generator: torch.Generator
-) -> Tensor:
+def _check_device(images: Tensor, generator: torch.Generator) -> None:
     if generator.device.type != images.device.type:
         raise ValueError(
             f"`generator` must be on the images' device, {images.device}, got one on "
             f"{generator.device}. Make it with torch.Generator({str(images.device)!r})."
         )
-    return torch.randint(below, shape, generator=generator, device=images.device)

@@ -11,18 +11,29 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .cache import cache_folder
 from .cifar_files import SETS, TEST, TRAIN, CifarSet, Version
-from .download import cache_folder, fetch
-from .images import Dataset
+from .dataset import Dataset, Wanted
+from .download import fetch
+from .places import what_is_there
 from .published import unpack, unpickle
 
 PIXELS = 3 * 32 * 32
 
 
-def load_cifar(name: str, root: Path | None, download: bool) -> Dataset:
-    """Load ``"cifar10"`` or ``"cifar100"``; see `bntt.data.load`."""
+def load_cifar10(root: Path | None, wanted: Wanted) -> Dataset:
+    """Load CIFAR-10; see `bntt.data.load`."""
+    return _load("cifar10", root, wanted)
+
+
+def load_cifar100(root: Path | None, wanted: Wanted) -> Dataset:
+    """Load CIFAR-100 with its 100 fine labels; see `bntt.data.load`."""
+    return _load("cifar100", root, wanted)
+
+
+def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
     cifar = SETS[name]
-    version, place = _find(cifar, root, download)
+    version, place = _find(cifar, root, wanted)
     files = _Files(version, place)
     per_file = TRAIN // len(version.train)
     train = [_decode(cifar, files, file, per_file) for file in version.train]
@@ -44,16 +55,16 @@ def _images(pixels: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(pixels.reshape(-1, 3, 32, 32))
 
 
-def _find(cifar: CifarSet, root: Path | None, download: bool) -> tuple[Version, Path]:
+def _find(cifar: CifarSet, root: Path | None, wanted: Wanted) -> tuple[Version, Path]:
     if root is not None:
         return _locate(cifar, root)
-    cache = cache_folder(cifar)
+    cache = cache_folder()
     try:
         return _locate(cifar, cache)
     except FileNotFoundError:
-        if not download:
+        if not wanted.download:
             raise
-    return cifar.versions[0], fetch(cifar, cache)
+    return cifar.versions[0], fetch(cifar.published, cache, quiet=wanted.quiet)
 
 
 def _locate(cifar: CifarSet, root: Path) -> tuple[Version, Path]:
@@ -75,7 +86,7 @@ def _locate(cifar: CifarSet, root: Path) -> tuple[Version, Path]:
     archives = " or ".join(version.archive for version in cifar.versions)
     raise FileNotFoundError(
         f"No {cifar.title} in {root}: looked for {folders} (there, or as the folder "
-        f"itself) and for {archives}; {_what_is_there(root)}. Name the right folder with "
+        f"itself) and for {archives}; {what_is_there(root)}. Name the right folder with "
         f"--data DIR."
     )
 
@@ -84,16 +95,6 @@ def _missing(version: Version, place: Path) -> list[str]:
     if place.is_file() and place.name == version.archive:
         return []
     return [name for name in version.files if not (place / name).is_file()]
-
-
-def _what_is_there(root: Path) -> str:
-    if not root.exists():
-        return "there is no such folder"
-    if not root.is_dir():
-        return "it is a file"
-    names = sorted(path.name for path in root.iterdir())
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"it holds {', '.join(names[:8])}{more}" if names else "it is empty"
 
 
 class _Files:

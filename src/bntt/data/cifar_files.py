@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from .download import Published
+
 HOME = "https://www.cs.toronto.edu/~kriz/"
 
 TRAIN = 50_000
@@ -41,6 +43,17 @@ class CifarSet:
     mean: tuple[float, ...]
     """Of all training pixels divided by 255."""
     std: tuple[float, ...]
+
+    @property
+    def published(self) -> Published:
+        """The archive of the python version, which is the one downloaded."""
+        version = self.versions[0]
+        return Published(
+            title=self.title,
+            file=version.archive,
+            checksum=f"md5:{version.archive_md5}",
+            urls=(HOME + version.archive,),
+        )
 
 
 SETS = {

@@ -1,61 +1,97 @@
-"""Fetch an official archive, verified, into a folder that keeps it."""
+"""Fetch a published file, verified, into a folder that keeps it."""
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from .cifar_files import HOME, CifarSet
+from ..display import Display
+
+MEGABYTE = 1_000_000
+CHUNK = 1 << 16
 
 
-def cache_folder(cifar: CifarSet) -> Path:
-    """Return where downloads are kept: ``$BNTT_DATA``, else the platform's cache folder.
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A file that the makers of a set publish, and the checksum that proves it."""
 
-    Raises:
-        ImportError: If ``$BNTT_DATA`` is not set and pooch, which knows the platform's
-            folder, is not installed.
-    """
-    if named := os.environ.get("BNTT_DATA"):
-        return Path(named).expanduser()
-    return Path(_pooch(cifar).os_cache("bntt"))
+    title: str
+    """Of the set, as its users write it."""
+    file: str
+    """What the file is called on disk."""
+    checksum: str
+    """``md5:`` or ``sha256:`` and the digits."""
+    urls: tuple[str, ...]
+    """Where it lies, the first choice first."""
 
 
-def fetch(cifar: CifarSet, cache: Path) -> Path:
-    """Download the archive of the python version and return its path.
+def fetch(published: Published, cache: Path, *, quiet: bool = True) -> Path:
+    """Download a file into `cache`, unless it is there already, and return its path.
 
     Raises:
         ImportError: If pooch is not installed.
         PermissionError: If `cache` cannot be written.
-        ConnectionError: If the archive could not be had, or was not the published one.
+        ConnectionError: If the file could not be had, or was not the published one.
     """
-    pooch = _pooch(cifar)
-    version = cifar.versions[0]
-    url = HOME + version.archive
-    try:
+    pooch = _pooch(published)
+    failures = []
+    for url in published.urls:
+        try:
+            return _retrieve(pooch, url, published, cache, quiet)
+        except PermissionError as error:
+            raise PermissionError(
+                f"The download of {published.title} cannot be kept in {cache}: permission "
+                f"denied. Name another folder with the environment variable BNTT_DATA."
+            ) from error
+        except (OSError, ValueError) as error:  # no network, full disk; another checksum
+            why = " ".join(str(error).split())[:200]
+            failures.append(f"from {url} ({type(error).__name__}: {why})")
+    raise ConnectionError(
+        f"{published.title} could not be downloaded {', nor '.join(failures)}. Put "
+        f"{published.file} into {cache}, or name the folder it is in with --data DIR."
+    )
+
+
+def _retrieve(
+    pooch: ModuleType, url: str, published: Published, cache: Path, quiet: bool
+) -> Path:
+    with Display(f"Downloading {published.file}", total=0, quiet=quiet) as display:
+        downloader = pooch.HTTPDownloader(progressbar=_Bar(display), chunk_size=CHUNK)
         path = pooch.retrieve(
-            url, f"md5:{version.archive_md5}", fname=version.archive, path=cache
+            url,
+            published.checksum,
+            fname=published.file,
+            path=cache,
+            downloader=downloader,
         )
-    except PermissionError as error:
-        raise PermissionError(
-            f"The download of {cifar.title} cannot be kept in {cache}: permission denied. "
-            f"Name another folder with the environment variable BNTT_DATA."
-        ) from error
-    except (OSError, ValueError) as error:  # no network, full disk; another checksum
-        why = " ".join(str(error).split())[:200]
-        raise ConnectionError(
-            f"{cifar.title} could not be downloaded from {url} ({type(error).__name__}: "
-            f"{why}). Put {version.archive} into {cache}, or name the folder it is in with "
-            f"--data DIR."
-        ) from error
     return Path(path)
 
 
-def _pooch(cifar: CifarSet) -> ModuleType:
+class _Bar:
+    """A display as pooch moves it along, in bytes; it shows megabytes."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self.total = 0
+
+    def update(self, size: int) -> None:
+        progress, task = self.display.progress, self.display.task
+        total = self.total / MEGABYTE
+        progress.update(task, total=total, advance=size / MEGABYTE, figures="MB")
+
+    def reset(self) -> None:
+        self.display.progress.update(self.display.task, completed=0)
+
+    def close(self) -> None:
+        """The display closes itself."""
+
+
+def _pooch(published: Published) -> ModuleType:
     try:
         import pooch
     except ImportError as error:
         raise ImportError(
-            f"{cifar.title} is downloaded with pooch, which is not installed: "
-            f"pip install bntt[data]. Or name the folder that holds "
-            f"{cifar.versions[0].archive} with --data DIR."
+            f"{published.title} is downloaded with pooch, which is not installed: "
+            f"pip install bntt[data]. Or name the folder that holds {published.file} with "
+            f"--data DIR."
         ) from error
     return pooch

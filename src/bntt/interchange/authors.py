@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..vgg import PLANS, VGG, build
+from ..vgg import PLANS, VGG
 from .pickled import state_dict
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
@@ -149,7 +149,7 @@ def _agreeing(
 
 def _untrained(config: dict[str, Any], leak: float) -> VGG:
     with torch.random.fork_rng(devices=[]):  # to load a file is not to draw from the RNG
-        return build(**config, leak=leak)
+        return VGG(**config, leak=leak)
 
 
 def _fill(net: VGG, tensors: dict[str, Tensor], path: Path) -> None:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ...pool import average_pool
 from ...surrogate import Triangle
-from ...vgg import VGG, build
+from ...vgg import VGG
 from .job import Job
 
 
@@ -13,7 +13,7 @@ class Network:
     """A :class:`bntt.VGG` behind the face that all contenders share."""
 
     def __init__(self, job: Job) -> None:
-        self.net: VGG = build(
+        self.net = VGG(
             job.arch,
             num_classes=job.num_classes,
             num_steps=job.num_steps,

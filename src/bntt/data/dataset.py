@@ -1,6 +1,5 @@
-"""What an image set is, how a validation split is drawn from it, and the digits."""
+"""What an image or event set is, how it is asked for, how a validation split is drawn."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,22 +12,49 @@ from torch import Tensor
 AUTHORS = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
 
+Images = UInt8[Tensor, "N C H W"] | UInt8[Tensor, "N T C H W"]
+"""Pictures, or for events the counts of ``T`` frames."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What of a set is wanted; see `bntt.data.load`, which documents and checks it."""
+
+    fold: int = 0
+    num_steps: int = 10
+    image_size: int = 0
+    frames: str = "time"
+    window_ms: int = 0
+    split: str = "none"
+    split_seed: int = 0
+    download: bool = True
+    quiet: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """An image set in memory, and where it came from."""
+    """An image or event set, in memory or memory-mapped, and where it came from."""
 
     name: str
-    train_images: UInt8[Tensor, "N C H W"]
+    train_images: Images
     train_labels: Int64[Tensor, " N"]
-    test_images: UInt8[Tensor, "M C H W"]
+    test_images: UInt8[Tensor, "M C H W"] | UInt8[Tensor, "M T C H W"]
     test_labels: Int64[Tensor, " M"]
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
-    """Of the training pixels divided by 255, per channel."""
+    """Of the training pixels divided by 255, per channel; 0 for events, so that where
+    nothing happened nothing is fed."""
     std: tuple[float, ...]
-    """The same pixels' standard deviation."""
+    """The same pixels' deviation from `mean`: for events their root mean square."""
     source: dict[str, str]
-    """SHA-256 of every file read, by its name."""
+    """SHA-256 of every file read, or of the list of them, and of the split, by name."""
+    note: str = ""
+    """What a reader of the results must be told, such as that splits differ; or empty."""
+
+    @property
+    def events(self) -> bool:
+        """Whether the images are frames of events: ``[N, T, C, H, W]``."""
+        return self.train_images.ndim == 5
 
     def normalization(self, which: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return the mean and deviation that ``Recipe.normalize`` names.
@@ -89,39 +115,3 @@ def _shares(counts: np.ndarray, total: int) -> np.ndarray:
     largest = np.argsort(-remainders, kind="stable")[: total - shares.sum()]
     shares[largest] += 1
     return shares
-
-
-def load_digits(fold: int) -> Dataset:
-    """Load scikit-learn's 1,797 handwritten digits, one stratified fold as the test set.
-
-    The pixels' 17 levels are stored times 15, as 0 to 240. The five folds test every image
-    once; the writers are not separated between them.
-    """
-    if not 0 <= fold <= 4:
-        raise ValueError(f"`fold` must be one of the five folds 0 to 4, got {fold}.")
-    try:
-        from sklearn import datasets, model_selection
-    except ImportError as error:
-        raise ImportError(
-            "The digits ship inside scikit-learn, which is not installed: "
-            "pip install scikit-learn"
-        ) from error
-    pixels, labels = datasets.load_digits(return_X_y=True)
-    folds = model_selection.StratifiedKFold(5, shuffle=True, random_state=0)
-    train, test = list(folds.split(pixels, labels))[fold]
-    images = (pixels * 15).astype(np.uint8).reshape(-1, 1, 8, 8)
-    labels = labels.astype(np.int64)
-    own = images[train] / 255
-    # of the values, not of a file: where scikit-learn keeps that is its own affair
-    sha256 = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
-    return Dataset(
-        name="digits",
-        train_images=torch.from_numpy(images[train]),
-        train_labels=torch.from_numpy(labels[train]),
-        test_images=torch.from_numpy(images[test]),
-        test_labels=torch.from_numpy(labels[test]),
-        class_names=tuple("0123456789"),
-        mean=(round(float(own.mean()), 4),),
-        std=(round(float(own.std()), 4),),
-        source={"sklearn-digits": sha256},
-    )

@@ -1,0 +1,75 @@
+"""What single values a recipe may hold."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from typing import Any, get_args
+
+_COUNT = (lambda value: value >= 1, "be at least 1")
+_POSITIVE = (lambda value: value > 0, "be positive")
+_NOT_NEGATIVE = (lambda value: value >= 0, "not be negative")
+# the split and every generator take 32 bits
+_SEED = (lambda value: 0 <= value < 2**32, "lie in [0, 2**32)")
+_SHARE = (lambda value: 0 <= value < 1, "lie in [0, 1)")
+
+RANGES: dict[str, tuple[Any, str]] = {
+    "num_steps": _COUNT,
+    "window": _COUNT,
+    "permutation": _SEED,
+    "split_seed": _SEED,
+    "image_size": _NOT_NEGATIVE,
+    "window_ms": _NOT_NEGATIVE,
+    "leak": (
+        lambda value: 0 <= value <= 1,
+        "lie in [0, 1] (the fraction of membrane potential kept per time-step; a time "
+        "constant tau converts to 1 - 1/tau)",
+    ),
+    "epochs": _COUNT,
+    "batch_size": _COUNT,
+    "lr": _POSITIVE,
+    "v_threshold": _POSITIVE,
+    "surrogate_height": _POSITIVE,
+    "momentum": _SHARE,
+    "weight_decay": _NOT_NEGATIVE,
+    "warmup": (lambda value: 0 < value < 1, "lie in (0, 1)"),
+    "early_steps": _NOT_NEGATIVE,
+    "early_epochs": _NOT_NEGATIVE,
+    "label_smoothing": _SHARE,
+    "cutout": _NOT_NEGATIVE,
+    "validation": _NOT_NEGATIVE,
+    "fold": (lambda value: 0 <= value <= 4, "be one of the five folds 0 to 4"),
+    "seed": _SEED,
+}
+
+
+def checked(name: str, kind: Any, value: Any) -> Any:
+    """Return `value` as the field's type holds it, or say what the field takes."""
+    if choices := get_args(kind):
+        if not isinstance(value, str):
+            raise ValueError(
+                f"`{name}` must be one of {', '.join(choices)}, got {value!r}."
+            )
+        one_of(name, value, choices)
+        return value
+    accepted = (int, float) if kind is float else int
+    if isinstance(value, bool) or not isinstance(value, accepted):
+        example = "0.3 or 1e-4" if kind is float else "25"
+        noun = "a number" if kind is float else "a whole number"
+        raise ValueError(f"`{name}` must be {noun} such as {example}, got {value!r}.")
+    if kind is float and not abs(value) <= sys.float_info.max:  # nan compares false
+        raise ValueError(f"`{name}` must be finite, got {value}.")
+    return kind(value)
+
+
+def one_of(what: str, got: str, allowed: Sequence[str], where: str = "") -> None:
+    """Refuse what is not among the allowed, with the nearest that is.
+
+    Raises:
+        ValueError: Naming both.
+    """
+    if got not in allowed:
+        near = difflib.get_close_matches(got, allowed, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"Unknown {what} {got!r}.{hint} Known: {', '.join(allowed)}{where}."
+        )

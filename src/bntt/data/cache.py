@@ -1,0 +1,173 @@
+"""Arrays that are made once, chunk by chunk, and from then on memory-mapped.
+
+A cache is a folder of ``.npy`` files and a ``meta.json``. It is built beside its place, in
+a folder ``.part`` with a journal of the chunks that are finished, and renamed when it is
+whole: what has the name is complete, and what was killed goes on where it stopped.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..display import Display
+from .cache_build import META, Fill, Plan, build, open_rows, rows_sha256, writing
+
+FORMAT = 1
+"""Of the folder; decides its name, so that another format is another cache."""
+
+
+def cached(
+    name: str,
+    key: Mapping[str, Any],
+    arrays: Mapping[str, tuple[tuple[int, ...], str]],
+    fill: Fill,
+    *,
+    chunk: int,
+    what: str,
+    quiet: bool,
+) -> dict[str, np.ndarray]:
+    """Return arrays from the cache, after making them if it does not hold them.
+
+    They are made on as many threads as there are cores, `chunk` rows at a time; no more
+    than the chunks at work are in memory. A process that is killed leaves what it finished
+    to the next, and of several that start together one makes them while the others wait.
+
+    Args:
+        name: What the folder's name starts with.
+        key: Everything that decides the content, as JSON: a `fingerprint` of the source
+            files, options, the version of the code that reads them.
+        arrays: Shape and dtype of each array; the first axis, of rows, is common to all.
+        fill: Called with ``first``, ``last`` and, by name, arrays of zeros to write the
+            rows ``first`` to ``last - 1`` into. Runs on several threads at a time.
+        chunk: Rows per call of `fill`.
+        what: Label of the progress bar.
+        quiet: Whether to show none.
+
+    Returns:
+        By name, the arrays, memory-mapped: what is written to them stays in this process.
+
+    Raises:
+        ValueError: If the cache is damaged; the message names the folder to delete.
+        OSError: If the cache cannot be written.
+        ImportError: If filelock is not installed.
+        Exception: Whatever `fill` raises; of several chunks that fail, the first one's.
+            Those that are finished stay.
+    """
+    plan = Plan(dict(arrays), chunk)
+    digest = _digest({"format": FORMAT, "key": dict(key), "arrays": plan.arrays})
+    folder = cache_folder() / "cache" / f"{name}-{digest[:12]}"
+    if not folder.is_dir():
+        meta = {"digest": digest, "key": dict(key), "rows": plan.rows, "chunk": chunk}
+        _build_once(folder, plan, meta, fill, what, quiet)
+    return _opened(folder, plan, digest)
+
+
+def verify(folder: Path) -> None:
+    """Read a whole cache and compare it with the checksums it was built with.
+
+    Raises:
+        ValueError: If a byte differs, or there are no checksums to compare with; the
+            message names the folder to delete.
+    """
+    meta = _meta(folder)
+    for name, sums in meta["sha256"].items():
+        for chunk, wanted in enumerate(sums):
+            first = chunk * meta["chunk"]
+            last = min(first + meta["chunk"], meta["rows"])
+            if rows_sha256(folder / f"{name}.npy", first, last) != wanted:
+                raise _damaged(folder, f"rows {first} to {last - 1} of {name} have changed")
+
+
+def fingerprint(files: Iterable[tuple[str, int]]) -> str:
+    """Return the SHA-256 of a list of files, in whatever order they come.
+
+    Args:
+        files: Of each, its name relative to the set's folder and its size in bytes.
+    """
+    lines = sorted(f"{name}\0{size}\n" for name, size in files)
+    # names are bytes to the system, and not all of them are text
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Return where what is downloaded or built is kept: ``$BNTT_DATA``, or the platform's.
+
+    Raises:
+        ImportError: If ``$BNTT_DATA`` is not set and pooch, which knows the platform's
+            folder, is not installed.
+    """
+    if named := os.environ.get("BNTT_DATA"):
+        return Path(named).expanduser()
+    try:
+        import pooch
+    except ImportError as error:
+        raise ImportError(
+            "The platform's cache folder is asked of pooch, which is not installed: "
+            "pip install bntt[data]. Or name a folder with the environment variable "
+            "BNTT_DATA."
+        ) from error
+    return Path(pooch.os_cache("bntt"))
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _build_once(
+    folder: Path, plan: Plan, meta: dict[str, Any], fill: Fill, what: str, quiet: bool
+) -> None:
+    with writing(folder, plan.nbytes):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(folder, what, quiet)
+    with lock:
+        if not folder.is_dir():  # another process may have built it meanwhile
+            build(folder, plan, meta, fill, what, quiet)
+
+
+def _lock(folder: Path, what: str, quiet: bool) -> Any:
+    """Take a cache's lock, saying so if that takes time, and return what releases it."""
+    try:
+        import filelock
+    except ImportError as error:
+        raise ImportError(
+            "Caches are built under a lock of filelock, which is not installed: pip "
+            "install bntt[data]"
+        ) from error
+    lock = filelock.FileLock(f"{folder}.lock")
+    try:
+        return lock.acquire(timeout=1)
+    except filelock.Timeout:
+        Display(what, 0, quiet=quiet).say(f"{what}: waiting for a process that is at it.")
+    return lock.acquire()
+
+
+def _opened(folder: Path, plan: Plan, digest: str) -> dict[str, np.ndarray]:
+    if _meta(folder)["digest"] != digest:
+        raise _damaged(folder, f"its {META} is of another cache")
+    try:
+        return {
+            name: open_rows(folder / f"{name}.npy", shape, dtype, "c")
+            for name, (shape, dtype) in plan.arrays.items()
+        }
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads((folder / META).read_text())
+        return {name: meta[name] for name in ("digest", "rows", "chunk", "sha256")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, f"{META}: {error!r}") from error
+
+
+def _damaged(folder: Path, why: object) -> ValueError:
+    return ValueError(
+        f"The cache {folder} is damaged ({why}). Delete that folder: the next use makes it "
+        f"again."
+    )

@@ -1,0 +1,251 @@
+"""Build a cache: chunks on threads, each written when it is finished and then journalled."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+
+from ..display import Display
+
+META = "meta.json"
+JOURNAL = "journal.jsonl"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+Fill = Callable[[int, int, dict[str, np.ndarray]], None]
+"""Writes the rows from ``first`` up to ``last`` of every array."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cache holds: arrays of one row per sample.
+
+    Raises:
+        ValueError: If the arrays do not have one number of rows, or have none.
+    """
+
+    arrays: dict[str, tuple[tuple[int, ...], str]]
+    """Shape and dtype by name."""
+    chunk: int
+    """Rows made at a time, by one thread."""
+
+    def __post_init__(self) -> None:
+        counts = {shape[0] for shape, _ in self.arrays.values()}
+        if len(counts) != 1 or self.rows < 1 or self.chunk < 1:
+            raise ValueError(
+                f"The arrays of a cache must have one number of rows, at least 1, made at "
+                f"least 1 at a time; got {self.arrays} and {self.chunk} at a time."
+            )
+
+    @property
+    def rows(self) -> int:
+        """Samples."""
+        return next(iter(self.arrays.values()))[0][0]
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all arrays."""
+        sizes = [
+            int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+            for shape, dtype in self.arrays.values()
+        ]
+        return sum(sizes)
+
+    @property
+    def chunks(self) -> list[tuple[int, int]]:
+        """First and last + 1 row of every chunk."""
+        firsts = range(0, self.rows, self.chunk)
+        return [(first, min(first + self.chunk, self.rows)) for first in firsts]
+
+
+def build(
+    folder: Path, plan: Plan, meta: dict[str, Any], fill: Fill, what: str, quiet: bool
+) -> None:
+    """Make the arrays of `plan` and let `folder` appear when they are whole.
+
+    Raises:
+        OSError: If the disk is full or may not be written to.
+        Exception: Whatever `fill` raises, of the first chunk of those that fail.
+    """
+    part = folder.with_name(f"{folder.name}.part")
+    with writing(part, plan.nbytes):
+        work = _Work(part, plan, fill, _resume(part, plan))
+    pool = ThreadPoolExecutor(_cores(), thread_name_prefix="bntt-cache")
+    try:
+        with Display(what, plan.rows, quiet=quiet) as display:
+            display.say(f"{what}: {plan.nbytes / 1e6:,.0f} MB, kept in {folder.parent}")
+            for rows in pool.map(work.finish, plan.chunks):
+                display.advance(steps=rows)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    with writing(part, plan.nbytes):
+        _publish(part, folder, plan, meta | {"sha256": work.sums()})
+
+
+@contextmanager
+def writing(folder: Path, nbytes: int) -> Iterator[None]:
+    """Say what was to be written where, and what to do, when the system says it cannot be.
+
+    Raises:
+        OSError: If the block raises one.
+    """
+    try:
+        yield
+    except OSError as error:
+        # in our words: the system's would be taken for those of another folder
+        full = error.errno in FULL
+        why = "the disk is full" if full else error.strerror or str(error)
+        raise OSError(
+            f"The cache {folder} cannot be written: {why}. It takes {nbytes / 1e6:,.0f} "
+            f"MB. Make room, or name another folder with the environment variable "
+            f"BNTT_DATA."
+        ) from error
+
+
+def open_rows(
+    path: Path, shape: tuple[int, ...], dtype: str, mode: Literal["r", "c"]
+) -> np.ndarray:
+    """Memory-map an array whose header and size must be as expected.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    array = np.lib.format.open_memmap(path, mode=mode)
+    nbytes = path.stat().st_size - array.offset
+    if (array.shape, array.dtype, array.nbytes) != (shape, np.dtype(dtype), nbytes):
+        raise ValueError(
+            f"{path.name} holds {array.dtype} {array.shape} in {nbytes} bytes, expected "
+            f"{np.dtype(dtype)} {shape}"
+        )
+    return array
+
+
+def rows_sha256(path: Path, first: int, last: int) -> str:
+    """Return the SHA-256 of some rows of an array on disk."""
+    return _sha256(np.lib.format.open_memmap(path, mode="r")[first:last])
+
+
+@dataclass
+class _Work:
+    """Makes chunks, on any number of threads."""
+
+    part: Path
+    plan: Plan
+    fill: Fill
+    finished: dict[int, dict[str, str]]
+    """SHA-256 of every array's rows, by the first row of the chunk."""
+    lock: Any = field(default_factory=Lock)
+
+    def finish(self, rows: tuple[int, int]) -> int:
+        """Make a chunk, unless it is on disk as journalled; return how many rows it has."""
+        first, last = rows
+        noted = self.finished.get(first)
+        if noted is None or noted != self._on_disk(first, last):
+            self._make(first, last)
+        return last - first
+
+    def sums(self) -> dict[str, list[str]]:
+        """Return every array's SHA-256, chunk by chunk."""
+        chunks = [self.finished[first] for first, _ in self.plan.chunks]
+        return {name: [sums[name] for sums in chunks] for name in self.plan.arrays}
+
+    def _on_disk(self, first: int, last: int) -> dict[str, str]:
+        return {
+            name: rows_sha256(_file(self.part, name), first, last)
+            for name in self.plan.arrays
+        }
+
+    def _make(self, first: int, last: int) -> None:
+        # in memory of their own rather than mapped: a full disk is then an error of
+        # `write`, where a mapped page that has no room kills the process
+        made = {
+            name: np.zeros((last - first, *shape[1:]), dtype)
+            for name, (shape, dtype) in self.plan.arrays.items()
+        }
+        self.fill(first, last, dict(made))
+        with writing(self.part, self.plan.nbytes):
+            for name, rows in made.items():
+                _write_rows(_file(self.part, name), first, rows)
+            self._note(first, {name: _sha256(rows) for name, rows in made.items()})
+
+    def _note(self, first: int, sums: dict[str, str]) -> None:
+        # a new line comes first, so that one cut off by a kill spoils none but itself
+        line = "\n" + json.dumps({"first": first, "sha256": sums})
+        with self.lock, (self.part / JOURNAL).open("a") as journal:
+            journal.write(line)
+            self.finished[first] = sums
+
+
+def _resume(part: Path, plan: Plan) -> dict[int, dict[str, str]]:
+    """Return what the journal says is finished; where none fits, start over."""
+    part.mkdir(parents=True, exist_ok=True)
+    start = {"chunk": plan.chunk}
+    entries = _journal(part / JOURNAL)
+    if entries[:1] == [start] and _laid_out(part, plan):
+        return {entry["first"]: entry["sha256"] for entry in entries[1:]}
+    for name, (shape, dtype) in plan.arrays.items():
+        np.lib.format.open_memmap(_file(part, name), "w+", np.dtype(dtype), shape)
+    (part / JOURNAL).write_text(json.dumps(start))
+    return {}
+
+
+def _journal(path: Path) -> list[dict[str, Any]]:
+    entries = []
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    for line in text.splitlines():
+        with suppress(json.JSONDecodeError):  # being written when the process was killed
+            entries.append(json.loads(line))
+    return entries
+
+
+def _laid_out(part: Path, plan: Plan) -> bool:
+    try:
+        for name, (shape, dtype) in plan.arrays.items():
+            open_rows(_file(part, name), shape, dtype, "r")
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _publish(part: Path, folder: Path, plan: Plan, meta: dict[str, Any]) -> None:
+    """Give a finished cache its name, when all of it is on the disk and not on its way."""
+    (part / META).write_text(json.dumps(meta))
+    for path in (*(_file(part, name) for name in plan.arrays), part / META):
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
+    part.rename(folder)
+    (folder / JOURNAL).unlink()
+
+
+def _write_rows(path: Path, first: int, rows: np.ndarray) -> None:
+    offset = np.lib.format.open_memmap(path, mode="r").offset
+    with path.open("r+b") as file:
+        file.seek(offset + first * (rows.nbytes // len(rows)))
+        file.write(_bytes(rows))
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
+
+
+def _sha256(rows: np.ndarray) -> str:
+    return hashlib.sha256(_bytes(rows)).hexdigest()
+
+
+def _bytes(rows: np.ndarray) -> memoryview:
+    return memoryview(rows.reshape(-1).view(np.uint8))
+
+
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,72 @@
+"""Scikit-learn's handwritten digits."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+
+from .dataset import Dataset, Wanted
+
+LEVEL = 15
+"""The scans' levels 0 to 16 are stored times this."""
+
+
+def load_digits(_: Path | None, wanted: Wanted) -> Dataset:
+    """Load scikit-learn's 1,797 handwritten digits, one stratified fold as the test set.
+
+    The pixels' 17 levels are stored times 15, as 0 to 240. The five folds test every image
+    once; the writers are not separated between them.
+    """
+    pixels, labels, sha256 = scans()
+    train, test = fold_of(pixels, labels, wanted.fold)
+    images = (pixels * LEVEL).astype(np.uint8)[:, None]
+    own = images[train] / 255
+    return Dataset(
+        name="digits",
+        train_images=torch.from_numpy(images[train]),
+        train_labels=torch.from_numpy(labels[train]),
+        test_images=torch.from_numpy(images[test]),
+        test_labels=torch.from_numpy(labels[test]),
+        class_names=tuple("0123456789"),
+        mean=(round(float(own.mean()), 4),),
+        std=(round(float(own.std()), 4),),
+        source={"sklearn-digits": sha256},
+    )
+
+
+def scans() -> tuple[Float[np.ndarray, "N 8 8"], Int64[np.ndarray, " N"], str]:
+    """Return the scans, 0 to 16 per pixel, their labels, and the SHA-256 of both.
+
+    Raises:
+        ImportError: If scikit-learn is not installed.
+    """
+    try:
+        from sklearn import datasets
+    except ImportError as error:
+        raise ImportError(
+            "The digits ship inside scikit-learn, which is not installed: "
+            "pip install scikit-learn"
+        ) from error
+    pixels, labels = datasets.load_digits(return_X_y=True)
+    labels = labels.astype(np.int64)
+    # of the values, not of a file: where scikit-learn keeps that is its own affair
+    values = (pixels * LEVEL).astype(np.uint8).tobytes() + labels.tobytes()
+    return pixels.reshape(-1, 8, 8), labels, hashlib.sha256(values).hexdigest()
+
+
+def fold_of(
+    pixels: Float[np.ndarray, "N 8 8"], labels: Int64[np.ndarray, " N"], fold: int
+) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
+    """Return which scans train and which test in one of the five stratified folds.
+
+    Raises:
+        ValueError: If `fold` is not one of 0 to 4.
+    """
+    if not 0 <= fold <= 4:
+        raise ValueError(f"`fold` must be one of the five folds 0 to 4, got {fold}.")
+    from sklearn import model_selection
+
+    folds = model_selection.StratifiedKFold(5, shuffle=True, random_state=0)
+    return list(folds.split(pixels.reshape(len(pixels), -1), labels))[fold]

@@ -1,0 +1,103 @@
+"""CIFAR10-DVS (Li 2017): CIFAR-10's images moved before a DVS128."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..dataset import Dataset, Wanted
+from .aedat2 import read_aedat2
+from .arrays import read_npz
+from .layout import find, recordings
+from .recording import Events
+from .samples import Listing, Sample, load_frames, refuse_windows
+from .splits import Split, split
+
+SIDE = 128
+EACH = 1000
+"""Recordings per class."""
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+ENDINGS = (".aedat", ".npz")
+"""The official files, or what other libraries make of them; the first found counts."""
+
+
+def load_cifar10_dvs(root: Path | None, wanted: Wanted) -> Dataset:
+    """Load CIFAR10-DVS from ``CLASS/cifar10_CLASS_K.aedat`` (or ``.npz``).
+
+    There is no official test set: ``wanted.split`` names a division, see `splits.split`.
+    """
+    refuse_windows("CIFAR10-DVS", wanted.window_ms)
+    looked_for = "the class folders airplane to truck"
+    home = find(root, "cifar10dvs", "CIFAR10-DVS", looked_for, _is_it)
+    sizes = [_sizes(home, name) for name in CLASSES]
+    _check_complete(home, sizes)
+    samples = [Sample(file, k) for k, files in enumerate(sizes) for file in files]
+    chosen = split(wanted.split, np.array([s.label for s in samples]), wanted.split_seed)
+    return load_frames(_listing(home, sizes, samples, chosen), wanted)
+
+
+def _listing(
+    home: Path, sizes: list[dict[str, int]], samples: list[Sample], chosen: Split
+) -> Listing:
+    return Listing(
+        name="cifar10dvs",
+        title="CIFAR10-DVS",
+        root=home,
+        sizes={file: size for files in sizes for file, size in files.items()},
+        train=[samples[k] for k in chosen.train],
+        test=[samples[k] for k in chosen.test],
+        class_names=CLASSES,
+        side=SIDE,
+        notes=(chosen.note, *_partial(sizes)),
+        split=chosen.source,
+        read=_read,
+    )
+
+
+def _read(path: Path) -> Events:
+    return (
+        read_npz(path, SIDE, SIDE) if path.suffix.lower() == ".npz" else read_aedat2(path)
+    )
+
+
+def _is_it(folder: Path) -> bool:
+    return any(_sizes(folder, name) for name in CLASSES)
+
+
+def _sizes(home: Path, name: str) -> dict[str, int]:
+    """Sizes of a class's recordings, in the order of their numbers."""
+    official = re.compile(rf"{name}/cifar10_{name}_\d+\.\w+")
+    for ending in ENDINGS:
+        files = recordings(home, name, (ending,))
+        if named := {f: size for f, size in files.items() if official.fullmatch(f)}:
+            return named
+    return {}
+
+
+def _check_complete(home: Path, sizes: list[dict[str, int]]) -> None:
+    missing = [name for name, files in zip(CLASSES, sizes, strict=True) if not files]
+    if missing:
+        raise FileNotFoundError(
+            f"CIFAR10-DVS in {home} is incomplete: no cifar10_CLASS_K.aedat (or .npz) in "
+            f"{', '.join(missing)}. Extract these classes' archives there."
+        )
+
+
+def _partial(sizes: list[dict[str, int]]) -> tuple[str, ...]:
+    counts = [len(files) for files in sizes]
+    if counts == [EACH] * len(CLASSES):
+        return ()
+    fewest, most = min(counts), max(counts)
+    each = str(most) if fewest == most else f"{fewest} to {most}"
+    return (f"Partial: {each} of {EACH} recordings of each class.",)

@@ -1,0 +1,138 @@
+"""Recordings of the user's own, in a folder of class folders."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..dataset import Dataset, Wanted
+from ..places import what_is_there
+from .arrays import read_npz
+from .layout import folders, recordings
+from .reading import READERS, read_recording
+from .recording import Events
+from .samples import Listing, Sample, load_frames
+from .splits import refuse_split, split
+from .survey import Survey, survey
+from .windows import cut_into_windows
+
+NAME = "eventfolder"
+PARTS = ("train", "test")
+ENDINGS = tuple(READERS)
+
+
+def load_eventfolder(root: Path | None, wanted: Wanted) -> Dataset:
+    """Load ``train/CLASS/*`` and ``test/CLASS/*``, or ``CLASS/*`` divided by a named split.
+
+    Classes are numbered in the natural order of their folders' names. The ending of its
+    name says what kind a recording is, see `read_recording`.
+
+    With ``wanted.window_ms`` every recording is cut into windows, see `cut_into_windows`. A
+    split divides recordings, before they are cut: windows of one recording are alike, and
+    some would be learned from and others tested on.
+    """
+    root = _check_folder(root)
+    if all((root / part).is_dir() for part in PARTS):
+        refuse_split(f"{root} (its folder test)", wanted.split)
+        listing = _given(root)
+    else:
+        listing = _divided(root, wanted)
+    found = survey(listing, wanted.window_ms, wanted.quiet)
+    listing = _with_sensor(listing, found)
+    if wanted.window_ms:
+        listing = cut_into_windows(listing, found, wanted.window_ms)
+    return load_frames(listing, wanted)
+
+
+def _check_folder(root: Path | None) -> Path:
+    if root is None:
+        raise ValueError(
+            "'eventfolder' is a folder of your own recordings: name it with --data DIR."
+        )
+    if not root.is_dir() or not folders(root):
+        raise FileNotFoundError(
+            f"No recordings in {root}: looked for train/CLASS/* and test/CLASS/*, or "
+            f"CLASS/*; {what_is_there(root)}. Name the folder around the class folders "
+            f"with --data DIR."
+        )
+    return root
+
+
+def _given(root: Path) -> Listing:
+    sizes = [_classes(root, f"{part}/") for part in PARTS]
+    if different := sorted(set(sizes[0]) ^ set(sizes[1])):
+        raise FileNotFoundError(
+            f"{root}: train and test must hold the same classes, but only one of them has "
+            f"{', '.join(different)}."
+        )
+    train, test = (_samples(part) for part in sizes)
+    return _listing(root, sizes, train, test)
+
+
+def _divided(root: Path, wanted: Wanted) -> Listing:
+    sizes = _classes(root, "")
+    samples = _samples(sizes)
+    chosen = split(wanted.split, np.array([s.label for s in samples]), wanted.split_seed)
+    train, test = ([samples[k] for k in index] for index in (chosen.train, chosen.test))
+    listing = _listing(root, [sizes], train, test)
+    return replace(listing, split=chosen.source, notes=(chosen.note,))
+
+
+def _classes(root: Path, part: str) -> dict[str, dict[str, int]]:
+    """Return the sizes of the recordings of each class."""
+    names = folders(root / part)
+    sizes = {name: recordings(root, f"{part}{name}", ENDINGS) for name in names}
+    if empty := [f"{part}{name}" for name in names if not sizes[name]]:
+        raise FileNotFoundError(
+            f"{root}: every class folder must hold recordings ({', '.join(ENDINGS)}), but "
+            f"there are none in {', '.join(empty)}."
+        )
+    if len(names) < 2:
+        raise FileNotFoundError(
+            f"{root / part} must hold two class folders or more; "
+            f"{what_is_there(root / part)}."
+        )
+    return sizes
+
+
+def _samples(sizes: dict[str, dict[str, int]]) -> list[Sample]:
+    return [Sample(file, k) for k, files in enumerate(sizes.values()) for file in files]
+
+
+def _listing(
+    root: Path,
+    sizes: list[dict[str, dict[str, int]]],
+    train: list[Sample],
+    test: list[Sample],
+) -> Listing:
+    files = [files for part in sizes for files in part.values()]
+    return Listing(
+        name=NAME,
+        title=NAME,
+        root=root,
+        sizes={file: size for one in files for file, size in one.items()},
+        train=train,
+        test=test,
+        class_names=tuple(sizes[0]),
+        side=0,
+    )
+
+
+def _with_sensor(listing: Listing, found: Survey) -> Listing:
+    """Give ``.npz`` files, which do not say it, the sensor that holds all their events."""
+    side = int(max(found.width.max(), found.height.max()))
+    silent = np.array([sample.file.lower().endswith(".npz") for sample in listing.samples])
+    if not silent.any():
+        return replace(listing, side=side)
+    width, height = (int(sides[silent].max()) for sides in (found.width, found.height))
+
+    def read(path: Path) -> Events:
+        if path.suffix.lower() == ".npz":
+            return read_npz(path, width, height)
+        return read_recording(path)
+
+    note = (
+        f"The .npz files do not say of what sensor they are: {width} x {height} pixels is "
+        f"as far as any event of theirs reaches."
+    )
+    return replace(listing, side=side, read=read, notes=(*listing.notes, note))

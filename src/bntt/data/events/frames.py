@@ -1,0 +1,117 @@
+"""Frames of events: how many fell on each pixel, of each polarity, in each part of time."""
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from .recording import Events
+
+FULL = 255
+"""The most events that a pixel of a frame can hold."""
+
+
+def to_frames(
+    events: Events,
+    num_steps: int,
+    size: int = 0,
+    by: str = "time",
+    span: tuple[int, int] | None = None,
+) -> tuple[UInt8[np.ndarray, "T 2 S S"], int]:
+    """Count a recording's events per time-step, polarity and pixel.
+
+    Where a frame begins and ends:
+
+    * ``by="time"``: ``T`` equal parts of time. An event at ``t`` falls into frame
+      ``floor((t - start) * T / (stop - start))``, so every frame holds its first edge and
+      not its last. Without a `span`, ``start`` is the time of the first event and ``stop``
+      one microsecond past the last, which therefore lies in the last frame.
+    * ``by="count"``: ``T`` equal parts of the events in their order of time (of equal
+      times, in the order recorded). If ``E`` events do not divide evenly the first
+      ``E mod T`` frames hold one more, the rule of `numpy.array_split`.
+
+    Where a pixel goes: a sensor that is not square lies centred in the square of its longer
+    side. A smaller `size` sums pixels: column ``x`` of that square goes to ``floor(x * size
+    / side)``, and rows alike. A larger one leaves a border, centred.
+
+    Args:
+        events: The recording. None at all gives frames of zeros.
+        num_steps: ``T``, how many frames.
+        size: Side ``S`` of a frame in pixels; 0 for the longer side of the sensor.
+        by: ``"time"`` or ``"count"``.
+        span: ``(start, stop)`` in microseconds, for a sample that was cut out of a longer
+            recording; all events must lie in it. Counting by events does not need it.
+
+    Returns:
+        ``(frames, dropped)``: the counts, channel 0 of OFF events (polarity 0) and channel
+        1 of ON events, none above 255; and how many events that limit left out.
+
+    Raises:
+        ValueError: If `num_steps` is not positive, `size` is negative, `by` is neither, or
+            an event lies outside `span`.
+    """
+    check_frames(num_steps, size, by)
+    side = max(events.width, events.height)
+    size = size or side
+    if by == "time":
+        step = _step_by_time(events, num_steps, span)
+    else:
+        step = _step_by_count(events, num_steps)
+    columns = _places(events.width, side, size)
+    rows = _places(events.height, side, size)
+    index = (step * 2 + events.polarity) * size + rows[events.y]
+    index *= size
+    index += columns[events.x]
+    counts = np.bincount(index, minlength=num_steps * 2 * size * size)
+    frames = np.minimum(counts, FULL).astype(np.uint8)
+    dropped = int(np.maximum(counts - FULL, 0).sum())
+    return frames.reshape(num_steps, 2, size, size), dropped
+
+
+def check_frames(num_steps: int, size: int, by: str) -> None:
+    """Refuse what frames cannot be.
+
+    Raises:
+        ValueError: See `to_frames`.
+    """
+    if num_steps < 1:
+        raise ValueError(f"`num_steps` must be at least 1, got {num_steps}.")
+    if size < 0:
+        raise ValueError(
+            f"`size` must be a side in pixels, or 0 for the sensor's own, got {size}."
+        )
+    if by not in ("time", "count"):
+        raise ValueError(f"Frames are divided by 'time' or 'count', got {by!r}.")
+
+
+def _step_by_time(
+    events: Events, num_steps: int, span: tuple[int, int] | None
+) -> Int64[np.ndarray, " E"]:
+    t = events.t
+    if not len(t):
+        return np.zeros(0, dtype=np.int64)
+    first, last = int(t.min()), int(t.max())
+    start, stop = span or (first, last + 1)
+    if first < start or last >= stop:
+        raise ValueError(
+            f"Events from {first} to {last} microseconds do not all lie in the span from "
+            f"{start} to {stop}. Cut them with `Events.window` first."
+        )
+    # in whole numbers: a float would put an event on an edge into either frame
+    return (t - start) * num_steps // (stop - start)
+
+
+def _step_by_count(events: Events, num_steps: int) -> Int64[np.ndarray, " E"]:
+    each, more = divmod(len(events), num_steps)
+    counts = np.full(num_steps, each)
+    counts[:more] += 1
+    step = np.repeat(np.arange(num_steps), counts)
+    if (np.diff(events.t) >= 0).all():
+        return step
+    placed = np.empty_like(step)
+    placed[np.argsort(events.t, kind="stable")] = step
+    return placed
+
+
+def _places(length: int, side: int, size: int) -> Int64[np.ndarray, " length"]:
+    """Return where each of a sensor's columns, or rows, goes in a frame."""
+    place = np.arange(length, dtype=np.int64) + (side - length) // 2
+    return place * size // side if size < side else place + (size - side) // 2

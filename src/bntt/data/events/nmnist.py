@@ -1,0 +1,74 @@
+"""N-MNIST (Orchard 2015): MNIST's digits before an event camera that moves."""
+
+from functools import partial
+from pathlib import Path
+
+from ..dataset import Dataset, Wanted
+from .layout import find, recordings
+from .nmnist_file import read_nmnist
+from .samples import Listing, Sample, load_frames, refuse_windows
+from .splits import refuse_split
+
+SIDE = 34
+PARTS = {"Train": 60_000, "Test": 10_000}
+"""Recordings in each."""
+DIGITS = tuple("0123456789")
+
+
+def load_nmnist(root: Path | None, wanted: Wanted) -> Dataset:
+    """Load N-MNIST from ``Train/DIGIT/ID.bin`` and ``Test/DIGIT/ID.bin``."""
+    refuse_split("N-MNIST", wanted.split)
+    refuse_windows("N-MNIST", wanted.window_ms)
+    home = find(root, "nmnist", "N-MNIST", "Train/0 to Test/9 with .bin files", _is_it)
+    sizes = {part: _sizes(home, part) for part in PARTS}
+    _check_complete(home, sizes)
+    train, test = (_samples(sizes[part]) for part in PARTS)
+    return load_frames(
+        Listing(
+            name="nmnist",
+            title="N-MNIST",
+            root=home,
+            sizes={file: size for part in sizes.values() for file, size in part.items()},
+            train=train,
+            test=test,
+            class_names=DIGITS,
+            side=SIDE,
+            notes=_notes(len(train), len(test)),
+            read=partial(read_nmnist, width=SIDE, height=SIDE),
+        ),
+        wanted,
+    )
+
+
+def _is_it(folder: Path) -> bool:
+    return any((folder / part / "0").is_dir() for part in PARTS)
+
+
+def _sizes(home: Path, part: str) -> dict[str, int]:
+    sizes = {}
+    for digit in DIGITS:
+        sizes |= recordings(home, f"{part}/{digit}", (".bin",))
+    return sizes
+
+
+def _check_complete(home: Path, sizes: dict[str, dict[str, int]]) -> None:
+    there = {file.rpartition("/")[0] for part in sizes.values() for file in part}
+    wanted = [f"{part}/{digit}" for part in PARTS for digit in DIGITS]
+    if missing := [folder for folder in wanted if folder not in there]:
+        raise FileNotFoundError(
+            f"N-MNIST in {home} is incomplete: there is no .bin file in "
+            f"{', '.join(missing)}. Extract Train.zip and Test.zip again."
+        )
+
+
+def _samples(sizes: dict[str, int]) -> list[Sample]:
+    return [Sample(file, int(file.split("/")[1])) for file in sizes]
+
+
+def _notes(train: int, test: int) -> tuple[str, ...]:
+    if (train, test) == tuple(PARTS.values()):
+        return ()
+    return (
+        f"Partial: {train} of {PARTS['Train']} training and {test} of {PARTS['Test']} test "
+        f"recordings.",
+    )

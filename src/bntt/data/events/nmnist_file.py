@@ -1,0 +1,63 @@
+"""Files of 5-byte events, as N-MNIST has them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .codec import NMNIST_OVERFLOW, NMNIST_OVERFLOW_ROW, decode_nmnist
+from .recording import Events, check_places
+
+RECORD = 5
+"""Bytes of an event."""
+
+
+def read_nmnist(path: str | Path, width: int = 34, height: int = 34) -> Events:
+    """Read a file of 5-byte events without a header; see `codec.decode_nmnist`.
+
+    A record of row 240 is no event: the clock of the sensor's interface ran over, and
+    2**13 microseconds are added to its time and all later ones, as the set's first Python
+    reader does. Such records are counted in ``Events.skipped["overflow"]``; the published
+    N-MNIST has none.
+
+    Args:
+        path: The file.
+        width: Columns of the sensor; N-MNIST has 34, a DVS128 (``.bs2``) 128.
+        height: Rows of the sensor.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, without events, or has one outside the
+            sensor; with the byte at which that shows.
+    """
+    path = Path(path)
+    x, y, t, polarity = decode_nmnist(_records(path, path.read_bytes()))
+    over = (y == NMNIST_OVERFLOW_ROW) & (height <= NMNIST_OVERFLOW_ROW)
+    if not over.any():
+        check_places(path, x, y, (width, height), lambda k: k * RECORD)
+        return Events(x, y, t, polarity, width, height)
+    if over.all():
+        raise ValueError(
+            f"{path} holds no events: its {len(over)} records, from byte 0 on, all say "
+            f"that the clock ran over (row {NMNIST_OVERFLOW_ROW}). Get the file again."
+        )
+    t = t + np.cumsum(over) * NMNIST_OVERFLOW
+    kept = np.flatnonzero(~over)
+    x, y = x[kept], y[kept]
+    check_places(path, x, y, (width, height), lambda k: int(kept[k]) * RECORD)
+    skipped = {"overflow": int(np.count_nonzero(over))}
+    return Events(x, y, t[kept], polarity[kept], width, height, skipped)
+
+
+def _records(path: Path, data: bytes) -> np.ndarray:
+    """Return uint8 [E, 5]."""
+    if not data:
+        raise ValueError(
+            f"{path} holds no events: it ends at byte 0. Truncated? Get the file again."
+        )
+    if over := len(data) % RECORD:
+        raise ValueError(
+            f"{path} must hold events of {RECORD} bytes each, but at byte "
+            f"{len(data) - over} only {over} bytes are left. Truncated, or another kind of "
+            f"file? Get the file again."
+        )
+    return np.frombuffer(data, dtype=np.uint8).reshape(-1, RECORD)

@@ -1,0 +1,245 @@
+"""From a list of recordings to a set of frames: each read, counted, kept in the cache."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ..cache import cached, fingerprint
+from ..dataset import Dataset, Wanted
+from .frames import FULL, check_frames, to_frames
+from .reading import read_recording
+from .recording import Events
+
+VERSION = 1
+"""Counts up whenever the same recordings would give other frames than before."""
+
+CHUNK = 32
+"""Samples written together; recordings that hold several are read once per chunk."""
+
+
+class Sample(NamedTuple):
+    """A recording, or a part of one."""
+
+    file: str
+    """Relative to the set's folder, with forward slashes."""
+    label: int
+    start_us: int | None = None
+    """None for a whole recording."""
+    stop_us: int | None = None
+    """Not in the part any more."""
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """Start and stop, or None for a whole recording."""
+        if self.start_us is None or self.stop_us is None:
+            return None
+        return self.start_us, self.stop_us
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """An event set before any recording is read."""
+
+    name: str
+    title: str
+    root: Path
+    sizes: Mapping[str, int]
+    """Bytes of every file that decides what the samples are, by relative name."""
+    train: list[Sample]
+    """Parts of one recording stand together."""
+    test: list[Sample]
+    class_names: tuple[str, ...]
+    side: int
+    """Of the sensor, the longer one, in pixels."""
+    notes: tuple[str, ...] = ()
+    split: Mapping[str, str] | None = None
+    """The split's entry in ``Dataset.source``, if the set has no official one."""
+    read: Callable[[Path], Events] = read_recording
+    drop_empty: bool = False
+    """Whether a sample without events is left out; else it is an error."""
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Training samples, then test samples: the rows of the cache."""
+        return [*self.train, *self.test]
+
+
+def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
+    """Return the frames of a set, from the cache or counted now.
+
+    Raises:
+        ValueError: If a recording is damaged, has no events or, where no image size is
+            wanted, another sensor than the set.
+    """
+    check_frames(wanted.num_steps, wanted.image_size, wanted.frames)
+    size = wanted.image_size or listing.side
+    rows = len(listing.train) + len(listing.test)
+    arrays = cached(
+        listing.name,
+        _key(listing, wanted, size),
+        {
+            "frames": ((rows, wanted.num_steps, 2, size, size), "uint8"),
+            "events": ((rows,), "int64"),
+            "dropped": ((rows,), "int64"),
+            "squares": ((rows, 2), "int64"),
+        },
+        _Counter(listing, wanted, size).fill,
+        chunk=CHUNK,
+        what=f"{listing.title}: frames",
+        quiet=wanted.quiet,
+    )
+    return _dataset(listing, arrays)
+
+
+def _key(listing: Listing, wanted: Wanted, size: int) -> dict[str, Any]:
+    samples = json.dumps(listing.samples).encode()
+    return {
+        "version": VERSION,
+        "files": fingerprint(listing.sizes.items()),
+        "samples": hashlib.sha256(samples).hexdigest(),
+        "num_steps": wanted.num_steps,
+        "side": listing.side,
+        "size": size,
+        "by": wanted.frames,
+    }
+
+
+class _Counter:
+    """Fills rows of the cache; one file at a time is in memory per thread."""
+
+    def __init__(self, listing: Listing, wanted: Wanted, size: int) -> None:
+        self.listing = listing
+        self.samples = listing.samples
+        self.wanted = wanted
+        self.size = size
+
+    def fill(self, first: int, last: int, views: dict[str, np.ndarray]) -> None:
+        """Write the rows of samples `first` to `last`, the latter not included."""
+        file, events = "", None
+        for row, sample in enumerate(self.samples[first:last]):
+            if events is None or sample.file != file:
+                file, events = sample.file, self._read(sample.file)
+            for name, value in self._count(sample, events).items():
+                views[name][row] = value
+
+    def _read(self, file: str) -> Events:
+        path = self.listing.root / file
+        events = self.listing.read(path)
+        side = max(events.width, events.height)
+        if not self.wanted.image_size and side != self.listing.side:
+            raise ValueError(
+                f"{path} is of a sensor of {events.width} x {events.height} pixels, "
+                f"expected {self.listing.side} as of the others. To scale all to one size, "
+                f"set `image_size`."
+            )
+        return in_order(events)
+
+    def _count(self, sample: Sample, events: Events) -> dict[str, Any]:
+        span = sample.span
+        part = events if span is None else cut(events, *span)
+        if not len(part) and not self.listing.drop_empty:
+            where = f" from {span[0]} to {span[1]} microseconds" if span else ""
+            raise ValueError(
+                f"{self.listing.root / sample.file} holds no events{where}. Damaged, or "
+                f"nothing moved? Extract it again, or take it out of the set."
+            )
+        wanted = self.wanted
+        frames, dropped = to_frames(part, wanted.num_steps, self.size, wanted.frames, span)
+        squares = np.einsum("tcyx,tcyx->c", frames, frames, dtype=np.int64)
+        return {
+            "frames": frames,
+            "events": len(part),
+            "dropped": dropped,
+            "squares": squares,
+        }
+
+
+def in_order(events: Events) -> Events:
+    """Return the events in order of time; those of one time stay in the order recorded."""
+    if not events.backward:
+        return events
+    order = np.argsort(events.t, kind="stable")
+    columns = (a[order] for a in (events.x, events.y, events.t, events.polarity))
+    return Events(*columns, events.width, events.height)
+
+
+def cut(events: Events, start_us: int, stop_us: int) -> Events:
+    """Return the events at ``start_us <= t < stop_us`` of a recording in order of time."""
+    first, last = np.searchsorted(events.t, (start_us, stop_us))
+    columns = (a[first:last] for a in (events.x, events.y, events.t, events.polarity))
+    return Events(*columns, events.width, events.height)
+
+
+def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
+    bounds = slice(0, len(listing.train)), slice(len(listing.train), None)
+    parts = {name: [array[rows] for rows in bounds] for name, array in arrays.items()}
+    keep = [events > 0 for events in parts["events"]]
+    labels = [
+        np.array([sample.label for sample in samples], dtype=np.int64)[kept]
+        for samples, kept in zip((listing.train, listing.test), keep, strict=True)
+    ]
+    train, test = (_kept(*pair) for pair in zip(parts["frames"], keep, strict=True))
+    std = deviation(parts["squares"][0].sum(axis=0), train[:, :, 0].size)
+    files = {f"{listing.title} files": fingerprint(listing.sizes.items())}
+    return Dataset(
+        name=listing.name,
+        train_images=torch.from_numpy(train),
+        train_labels=torch.from_numpy(labels[0]),
+        test_images=torch.from_numpy(test),
+        test_labels=torch.from_numpy(labels[1]),
+        class_names=listing.class_names,
+        mean=(0.0, 0.0),
+        std=std,
+        source=files | dict(listing.split or {}),
+        note=" ".join([*listing.notes, *_counted(arrays)]),
+    )
+
+
+def _kept(frames: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    return frames if keep.all() else frames[keep]  # only the second is a copy in memory
+
+
+def deviation(squares: np.ndarray, count: int) -> tuple[float, float]:
+    """Return the root mean square of frames divided by 255, per polarity.
+
+    Args:
+        squares: Sum of the squared counts, per polarity.
+        count: Pixels summed, of one polarity.
+
+    Returns:
+        Four significant digits each; 1 for a polarity that has no events.
+    """
+    off, on = (float(f"{np.sqrt(s / count) / FULL:.4g}") or 1.0 for s in squares)
+    return off, on
+
+
+def _counted(arrays: dict[str, np.ndarray]) -> list[str]:
+    """Say what is not in the frames."""
+    notes = []
+    if empty := int((arrays["events"] == 0).sum()):
+        notes.append(f"{empty} samples without events were left out.")
+    if dropped := int(arrays["dropped"].sum()):
+        notes.append(
+            f"{dropped} of {int(arrays['events'].sum())} events were dropped because a "
+            f"pixel of a frame counts to {FULL}."
+        )
+    return notes
+
+
+def refuse_windows(title: str, window_ms: int) -> None:
+    """Refuse to cut the recordings of a set that has its own samples.
+
+    Raises:
+        ValueError: If `window_ms` is not 0.
+    """
+    if window_ms:
+        raise ValueError(
+            f"`window_ms` cuts the recordings of 'eventfolder', but {title} has samples of "
+            f"its own and came with window_ms={window_ms}. Leave it at 0."
+        )

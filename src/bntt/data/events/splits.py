@@ -1,0 +1,128 @@
+"""Named divisions of a set that has no official one into training and test samples."""
+
+import difflib
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+NONE = "none"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which samples are learned from, and which test; see `split`."""
+
+    name: str
+    seed: int
+    train: np.ndarray
+    """int64 indices, ascending."""
+    test: np.ndarray
+    """int64 indices, ascending."""
+    description: str
+    """One line for a reader of the results."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the test indices as little-endian int64: the same test set, the same hash."""
+        return hashlib.sha256(self.test.astype("<i8").tobytes()).hexdigest()
+
+    @property
+    def source(self) -> dict[str, str]:
+        """The split's entry in ``Dataset.source``."""
+        return {f"split {self.name} seed {self.seed}": self.sha256}
+
+    @property
+    def note(self) -> str:
+        """The split's share of ``Dataset.note``."""
+        return (
+            f"Split {self.description}. The set has no official split: accuracies on "
+            f"different splits cannot be compared."
+        )
+
+
+def split(name: str, labels: np.ndarray, seed: int) -> Split:
+    """Divide samples into training and test ones by a named rule, class by class.
+
+    ==================  ================================================================
+    ``random-90-10``    a tenth of each class, drawn with `seed`, is the test set (rounded
+                        half up, at least one)
+    ``first-900-train`` the first 900 of each class train, all others test
+    ``first-100-test``  the first 100 of each class test, all others train; the split of
+                        TEBN (Duan 2022)
+    ==================  ================================================================
+
+    Args:
+        name: One of these three.
+        labels: Integer class of each sample, in the files' natural order: the numbers in
+            their names compared as numbers.
+        seed: Of ``random-90-10``, 0 to 2**32 - 1; the others have nothing to draw.
+
+    Raises:
+        ValueError: If `name` is none of these, or a class is too small for it.
+    """
+    if name not in SPLITS:
+        raise ValueError(_unknown(name))
+    labels = np.asarray(labels)
+    # RandomState, because NumPy promises that its stream never changes
+    random = np.random.RandomState(seed)
+    tests = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        chosen = SPLITS[name](members, random)
+        if not 0 < len(chosen) < len(members):
+            raise ValueError(_too_small(name, int(label), len(members)))
+        tests[chosen] = True
+    train, test = np.flatnonzero(~tests), np.flatnonzero(tests)
+    drawn = f", seed {seed}" if name == "random-90-10" else ""
+    counts = f"{len(train)} to train on and {len(test)} to test on"
+    return Split(name, seed, train, test, f"{name}{drawn}: {counts}")
+
+
+def refuse_split(set_name: str, name: str) -> None:
+    """Refuse to divide a set that has a division of its own.
+
+    Raises:
+        ValueError: If `name` is not ``"none"``.
+    """
+    if name != NONE:
+        raise ValueError(
+            f"`split` divides sets without a test set of their own, but {set_name} has "
+            f"one; got {name!r}. Leave `split` at {NONE!r}."
+        )
+
+
+def _tenth(members: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    return random.permutation(members)[: max(1, (len(members) + 5) // 10)]
+
+
+SPLITS: dict[str, Callable[[np.ndarray, np.random.RandomState], np.ndarray]] = {
+    "random-90-10": _tenth,
+    "first-900-train": lambda members, _: members[900:],
+    "first-100-test": lambda members, _: members[:100],
+}
+"""The test samples among those of one class."""
+
+SMALLEST = {"random-90-10": 2, "first-900-train": 901, "first-100-test": 101}
+
+
+def _unknown(name: str) -> str:
+    known = ", ".join(SPLITS)
+    if name == NONE:
+        got = "a `split` must be named"
+    else:
+        near = difflib.get_close_matches(name, SPLITS, n=1)
+        got = f"unknown split {name!r}{f', did you mean {near[0]!r}' if near else ''}"
+    return (
+        f"This set has no test set of its own, and {got}: {known}. CIFAR10-DVS too has no "
+        f"official split; accuracies on different splits cannot be compared."
+    )
+
+
+def _too_small(name: str, label: int, count: int) -> str:
+    return (
+        f"Split {name!r} needs at least {SMALLEST[name]} samples of each class, but class "
+        f"{label} has {count}. Incomplete? Else 'random-90-10' divides any set whose "
+        f"classes have two samples or more."
+    )

@@ -1,0 +1,185 @@
+"""MNIST and Fashion-MNIST from idx files, gzipped as published or unpacked.
+
+The two have the same file names. A file that no published checksum vouches for, such as an
+archive that was packed anew, is judged by its sizes and by how many images of each class
+there are.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .cache import cache_folder
+from .dataset import Dataset, Wanted
+from .download import fetch
+from .events.splits import refuse_split
+from .idx import gunzip, read_idx
+from .mnist_files import SETS, SIDE, File, MnistSet, owners_of
+from .pixels import moments, pad
+from .places import what_is_there
+
+
+def load_mnist(root: Path | None, wanted: Wanted) -> Dataset:
+    """Load MNIST's handwritten digits; see `bntt.data.load`."""
+    return _load("mnist", root, wanted)
+
+
+def load_fashion_mnist(root: Path | None, wanted: Wanted) -> Dataset:
+    """Load Fashion-MNIST's articles of clothing; see `bntt.data.load`."""
+    return _load("fashion-mnist", root, wanted)
+
+
+def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
+    mnist = SETS[name]
+    refuse_split(mnist.title, wanted.split)
+    place = _find(mnist, root, wanted)
+    read = {part: _read(mnist, file, place) for part, file in mnist.files.items()}
+    _check(mnist, read["train-images"], read["train-labels"], mnist.train_counts)
+    _check(mnist, read["t10k-images"], read["t10k-labels"], mnist.test_counts)
+    train_images = _images(mnist, read["train-images"], wanted.image_size)
+    mean, std = moments(train_images)
+    return Dataset(
+        name=name,
+        train_images=train_images,
+        train_labels=torch.from_numpy(read["train-labels"].values.astype(np.int64)),
+        test_images=_images(mnist, read["t10k-images"], wanted.image_size),
+        test_labels=torch.from_numpy(read["t10k-labels"].values.astype(np.int64)),
+        class_names=mnist.class_names,
+        mean=mean,
+        std=std,
+        source={one.path.name: one.sha256 for one in read.values()},
+        note=_note(read.values()),
+    )
+
+
+def _find(mnist: MnistSet, root: Path | None, wanted: Wanted) -> Path:
+    """Return the folder that holds all four files, in which they may just have arrived."""
+    if root is not None:
+        return _locate(mnist, root)
+    cache = cache_folder()
+    try:
+        return _locate(mnist, cache)
+    except FileNotFoundError:
+        if not wanted.download:
+            raise
+    place = cache / mnist.folders[0]
+    for file in mnist.files.values():
+        if _path(file, place) is None:
+            fetch(mnist.published(file), place, quiet=wanted.quiet)
+    return place
+
+
+def _locate(mnist: MnistSet, root: Path) -> Path:
+    """Return the first folder that is complete."""
+    partial = []
+    for place in (root / folder for folder in mnist.folders):
+        missing = [f.name for f in mnist.files.values() if _path(f, place) is None]
+        if not missing:
+            return place
+        if len(missing) < len(mnist.files):
+            partial.append(f"{place} lacks {', '.join(missing)}")
+    if partial:
+        raise FileNotFoundError(
+            f"{mnist.title} is incomplete: {'; '.join(partial)} (or the same with .gz). "
+            f"Copy the rest there."
+        )
+    folders = ", ".join(folder for folder in mnist.folders if folder)
+    raise FileNotFoundError(
+        f"No {mnist.title} in {root}: looked for train-images-idx3-ubyte or the same with "
+        f".gz, and three more like it, there and in {folders}; {what_is_there(root)}. Name "
+        f"the right folder with --data DIR."
+    )
+
+
+def _path(file: File, place: Path) -> Path | None:
+    paths = [place / name for name in file.names]
+    return next((path for path in paths if path.is_file()), None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """One file's values, where they were read and the SHA-256 of what was read."""
+
+    path: Path
+    values: np.ndarray
+    sha256: str
+    known: bool
+    """Whether a published checksum vouches for it."""
+
+
+def _read(mnist: MnistSet, file: File, place: Path) -> _Read:
+    path = _path(file, place)
+    assert path is not None  # `_locate` saw it
+    data = path.read_bytes()
+    sha256, md5s = hashlib.sha256(data).hexdigest(), {_md5(data)}
+    if path.suffix == ".gz":
+        data = gunzip(path, data)
+        md5s.add(_md5(data))
+    _refuse_those_of_another(mnist, path, owners_of(md5s))
+    values = read_idx(path, data, 3 if "images" in file.name else 1)
+    return _Read(path, values, sha256, bool(md5s & set(file.md5s)))
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _refuse_those_of_another(mnist: MnistSet, path: Path, owners: list[MnistSet]) -> None:
+    for owner in owners:
+        if owner is not mnist:
+            name = next(name for name, one in SETS.items() if one is owner)
+            raise ValueError(
+                f"{path} is not {mnist.title}'s: these are {owner.title}'s files, which "
+                f"have the same names. Load them as {name!r}."
+            )
+
+
+def _check(
+    mnist: MnistSet, images: _Read, labels: _Read, published: tuple[int, ...]
+) -> None:
+    """Refuse images of another size or number, and labels that are not the published."""
+    shape = (sum(published), SIDE, SIDE)
+    if images.values.shape != shape:
+        raise ValueError(
+            f"{images.path} must hold images of shape {shape}, but holds "
+            f"{images.values.shape}. Another set's file?"
+        )
+    if labels.values.shape != shape[:1]:
+        raise ValueError(
+            f"{labels.path} must hold {shape[0]} labels, but holds {len(labels.values)}. "
+            f"Another set's file?"
+        )
+    outside = np.flatnonzero(labels.values >= len(published))
+    if len(outside):
+        raise ValueError(
+            f"{labels.path}: image {outside[0]} has label {labels.values[outside[0]]}, "
+            f"expected 0 to {len(published) - 1}. Damaged, or another set's file?"
+        )
+    counts = tuple(np.bincount(labels.values, minlength=len(published)).tolist())
+    if counts != published:
+        owners = [s for s in SETS.values() if counts in (s.train_counts, s.test_counts)]
+        _refuse_those_of_another(mnist, labels.path, owners)
+        raise ValueError(
+            f"{labels.path} is not {mnist.title}'s: it has {counts} images of the classes, "
+            f"expected {published}. Damaged, or another set's file?"
+        )
+
+
+def _note(read: Iterable[_Read]) -> str:
+    unknown = [one.path.name for one in read if not one.known]
+    if not unknown:
+        return ""
+    return (
+        f"No published checksum vouches for {', '.join(unknown)}: judged by sizes and by "
+        f"how many images each class has."
+    )
+
+
+def _images(mnist: MnistSet, read: _Read, size: int) -> torch.Tensor:
+    # a copy: the bytes of a file cannot be written to
+    images = torch.from_numpy(read.values[:, None].copy())
+    return pad(images, size, mnist.title)

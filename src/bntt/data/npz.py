@@ -1,0 +1,156 @@
+"""A user's own arrays from one ``.npz`` file, as `numpy.savez` writes them."""
+
+import hashlib
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .dataset import Dataset, Wanted
+from .events.samples import deviation
+from .events.splits import Split, refuse_split, split
+from .npz_check import class_names, samples
+from .pixels import moments, pad
+from .places import what_is_there
+
+DIVIDED = ("x_train", "y_train", "x_test", "y_test")
+WHOLE = ("x", "y")
+Arrays = dict[str, np.ndarray]
+Part = tuple[np.ndarray, np.ndarray]
+"""Samples and labels."""
+
+
+def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
+    """Load arrays ``x_train y_train x_test y_test``, or ``x y`` and a named split.
+
+    Images are uint8 ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]``, frames of events
+    uint8 ``[N, T, 2, H, W]`` with the steps that they have, labels integers from 0 without
+    gaps; ``class_names`` is optional. See `bntt.data.load`.
+    """
+    path = _locate(root)
+    arrays = _read(path)
+    train, test, chosen = _parts(path, arrays, wanted)
+    names = class_names(path, arrays.get("class_names"), train[1], test[1])
+    train_images = _images(path, train[0], wanted.image_size)
+    mean, std = _moments(train_images)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Dataset(
+        name="npz",
+        train_images=train_images,
+        train_labels=torch.from_numpy(train[1]),
+        test_images=_images(path, test[0], wanted.image_size),
+        test_labels=torch.from_numpy(test[1]),
+        class_names=names,
+        mean=mean,
+        std=std,
+        source={path.name: sha256} | (chosen.source if chosen else {}),
+        note=chosen.note if chosen else "",
+    )
+
+
+def _locate(root: Path | None) -> Path:
+    if root is None:
+        raise FileNotFoundError(
+            "'npz' is a file of your own, which no cache holds. Name it with "
+            "--data FILE.npz."
+        )
+    if not root.is_file():
+        what = what_is_there(root) if root.exists() else "there is no such file"
+        raise FileNotFoundError(
+            f"No .npz file {root}: {what}. Name the file itself with --data FILE.npz."
+        )
+    return root
+
+
+def _read(path: Path) -> Arrays:
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is no whole .npz file: {_looks_like(path)}.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".npy")]
+            return {n.removesuffix(".npy"): _array(path, archive, n) for n in names}
+    except zipfile.BadZipFile as error:
+        raise ValueError(
+            f"{path} is no whole .npz file: {error}. Copy or save it again."
+        ) from error
+
+
+def _looks_like(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(6)
+    size = f"{path.stat().st_size} bytes"
+    if start == b"\x93NUMPY":
+        return "it is a .npy file with one array. Put all arrays into one numpy.savez"
+    if start[:2] == b"PK":
+        return f"the table at the end of its {size} is missing. Cut short? Copy it again"
+    return f"its {size} are no zip archive. Write it with numpy.savez"
+
+
+def _array(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    try:
+        with archive.open(name) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        if "Object arrays" in str(error):
+            raise ValueError(
+                f"{path}: {name} holds Python objects, which are not opened because they "
+                f"can run code. Save it as an array of numbers, or of strings for "
+                f"class_names."
+            ) from error
+        raise ValueError(
+            f"{path}: {name} cannot be read ({error}). Damaged or cut short? Save or copy "
+            f"the file again."
+        ) from error
+
+
+def _parts(path: Path, arrays: Arrays, wanted: Wanted) -> tuple[Part, Part, Split | None]:
+    """Return the training and the test part, and the split where one was drawn."""
+    if set(DIVIDED) <= set(arrays):
+        refuse_split(str(path), wanted.split)
+        train = samples(path, arrays, "x_train", "y_train")
+        test = samples(path, arrays, "x_test", "y_test")
+        _same_shape(path, train[0], test[0])
+        return train, test, None
+    if set(WHOLE) <= set(arrays):
+        x, y = samples(path, arrays, *WHOLE)
+        chosen = split(wanted.split, y, wanted.split_seed)
+        train, test = chosen.train, chosen.test
+        return (x[train], y[train]), (x[test], y[test]), chosen
+    raise ValueError(
+        f"{path} must hold {', '.join(DIVIDED)}, or x and y, but holds "
+        f"{', '.join(arrays) or 'nothing'}. Name them as in "
+        f"numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...)."
+    )
+
+
+def _same_shape(path: Path, train: np.ndarray, test: np.ndarray) -> None:
+    if train.shape[1:] != test.shape[1:]:
+        raise ValueError(
+            f"{path}: x_train and x_test must hold samples of one shape, but theirs are "
+            f"{train.shape[1:]} and {test.shape[1:]}, read with the channels before the "
+            f"rows."
+        )
+
+
+def _images(path: Path, pixels: np.ndarray, size: int) -> torch.Tensor:
+    images = torch.from_numpy(pixels)
+    height, width = images.shape[-2:]
+    if height != width and not size:
+        raise ValueError(
+            f"{path}: networks take squares, but the images have {height} x {width} "
+            f"pixels. Give image_size={max(height, width)} or more for a border of zeros."
+        )
+    before = images.shape[:-3]
+    return pad(images.flatten(0, -4), size, str(path)).unflatten(0, before)
+
+
+def _moments(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation: of events, 0 and the root mean square."""
+    if images.ndim == 4:
+        return moments(images)
+    frames = images.numpy()
+    squares = np.einsum("ntcyx,ntcyx->c", frames, frames, dtype=np.int64)
+    return (0.0, 0.0), deviation(squares, frames[:, :, 0].size)

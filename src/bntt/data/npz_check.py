@@ -1,0 +1,140 @@
+"""What a user's arrays must look like, and in words what is wrong with them."""
+
+from pathlib import Path
+
+import numpy as np
+
+CHANNELS = (1, 3)
+ACCEPTED = "[N, H, W], [N, H, W, C] or [N, C, H, W] for images, [N, T, 2, H, W] for events"
+
+
+def samples(
+    path: Path, arrays: dict[str, np.ndarray], x: str, y: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images uint8 [N, C, H, W] or frames [N, T, 2, H, W], and labels int64 [N].
+
+    Args:
+        path: Of the file, for messages.
+        arrays: All there are.
+        x: Name of the images.
+        y: Name of the labels.
+
+    Raises:
+        ValueError: If they have another type or shape, or not one label each.
+    """
+    images, labels = _images(f"{path}: {x}", arrays[x]), _labels(f"{path}: {y}", arrays[y])
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{path} must hold one label per sample, but {x} has {len(images)} samples and "
+            f"{y} {len(labels)} labels."
+        )
+    return np.ascontiguousarray(images), labels.astype(np.int64)
+
+
+def class_names(
+    path: Path, given: np.ndarray | None, train: np.ndarray, test: np.ndarray
+) -> tuple[str, ...]:
+    """Return one name per class, and see that every class has images to learn from.
+
+    Args:
+        path: Of the file, for messages.
+        given: The array ``class_names`` if there is one; else the labels are the names.
+        train: Labels of the training samples.
+        test: Labels of the others.
+
+    Raises:
+        ValueError: If a class has no training sample, or a label or name no class.
+    """
+    if given is None:
+        names = tuple(str(k) for k in range(int(max(train.max(), test.max())) + 1))
+    else:
+        names = _names(path, given)
+    highest = int(max(train.max(), test.max()))
+    if highest >= len(names):
+        raise ValueError(
+            f"{path}: the labels go up to {highest}, but class_names names "
+            f"{len(names)} classes, 0 to {len(names) - 1}."
+        )
+    without = sorted(set(range(len(names))) - set(train.tolist()))
+    if without:
+        raise ValueError(
+            f"{path}: labels must be 0 to {len(names) - 1} without gaps, but no training "
+            f"sample has label {', '.join(map(str, without[:8]))}. Number the classes "
+            f"anew, as numpy.unique(y, return_inverse=True)[1] does."
+        )
+    return names
+
+
+def _images(where: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.uint8:
+        raise ValueError(
+            f"{where} must be uint8, 0 to 255, but is {array.dtype}{_range(array)}. "
+            f"Save {_as_bytes(array)}."
+        )
+    if not array.size:
+        raise ValueError(f"{where} is empty: its shape is {array.shape}.")
+    if array.ndim == 3:
+        return array[:, None]
+    if array.ndim == 4:
+        return _channels_first(where, array)
+    if array.ndim == 5 and array.shape[2] == 2:
+        return array
+    raise ValueError(f"{where} must be {ACCEPTED}, but has shape {array.shape}.")
+
+
+def _channels_first(where: str, array: np.ndarray) -> np.ndarray:
+    first, last = (array.shape[axis] in CHANNELS for axis in (1, 3))
+    if first and last:
+        raise ValueError(
+            f"{where} has shape {array.shape}, in which both the second and the last axis "
+            f"could be the channels. Save it as [N, 1, H, W] without doubt: leave grey "
+            f"images without an axis for channels, or pad the pixels of colour ones."
+        )
+    if not first and not last:
+        raise ValueError(
+            f"{where} must have 1 or 3 channels, as [N, C, H, W] or [N, H, W, C], but has "
+            f"shape {array.shape}. Frames of events need five axes: [N, T, 2, H, W]."
+        )
+    return array if first else array.transpose(0, 3, 1, 2)
+
+
+def _range(array: np.ndarray) -> str:
+    if array.dtype.kind not in "fiu" or not array.size:
+        return ""
+    return f" from {array.min():g} to {array.max():g}"
+
+
+def _as_bytes(array: np.ndarray) -> str:
+    if array.dtype.kind == "f" and array.size and 0 <= array.min() <= array.max() <= 1:
+        return "(255 * x).round().astype(numpy.uint8)"
+    return "x.astype(numpy.uint8) once its values lie in that range"
+
+
+def _labels(where: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind not in "iu":
+        raise ValueError(
+            f"{where} must be integers, but is {array.dtype}. Save y.astype(numpy.int64); "
+            f"names of classes go into class_names."
+        )
+    if array.ndim != 1:
+        raise ValueError(
+            f"{where} must have shape [N], one label per sample, but has {array.shape}. "
+            f"Save y.ravel(), or y.argmax(1) if it is one-hot."
+        )
+    if array.size and array.min() < 0:
+        first = int(np.flatnonzero(array < 0)[0])
+        raise ValueError(
+            f"{where} must not be negative, but sample {first} has label {array[first]}."
+        )
+    return array
+
+
+def _names(path: Path, given: np.ndarray) -> tuple[str, ...]:
+    if given.dtype.kind not in "US" or given.ndim != 1:
+        raise ValueError(
+            f"{path}: class_names must be a list of strings, but is {given.dtype} of shape "
+            f"{given.shape}. Save numpy.array(['cat', 'dog'])."
+        )
+    if given.dtype.kind == "S":
+        given = np.char.decode(given, "utf-8", "replace")
+    return tuple(given.tolist())

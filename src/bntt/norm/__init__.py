@@ -1,0 +1,47 @@
+"""Temporal norms: rules from per-step moments to a per-step scale and shift (M5, M8).
+
+The heavy work on ``[T, N, C, *S]`` is the same for all of them and lives in ``ops``. A norm
+says over which time-steps the moments are pooled, and turns ``[T, C]`` numbers into
+``a, b`` so that the neuron's input is ``a·z + b``.
+"""
+
+from collections.abc import Callable
+
+from .bntt import BNTT
+from .elements import from_elements, to_elements
+from .rivals import NoNorm, SharedBN
+from .temporal import TemporalNorm
+
+__all__ = [
+    "BNTT",
+    "NoNorm",
+    "SharedBN",
+    "TemporalNorm",
+    "from_elements",
+    "make",
+    "to_elements",
+]
+
+NORMS: dict[str, Callable[[int, int], TemporalNorm]] = {
+    "bntt": BNTT,
+    "shared": SharedBN,
+    "none": NoNorm,
+}
+
+
+def make(name: str, num_features: int, num_steps: int, window: int = 1) -> TemporalNorm:
+    """The norm called ``name`` in recipes: ``"bntt"``, ``"shared"`` or ``"none"``.
+
+    Raises:
+        ValueError: If there is no such norm, or a window is given to one that has none.
+    """
+    if name not in NORMS:
+        raise ValueError(f"Unknown norm {name!r}. Known: {', '.join(NORMS)}.")
+    if name == "bntt":
+        return BNTT(num_features, num_steps, window=window)
+    if window != 1:
+        raise ValueError(
+            f"`window` groups the time-steps of norm='bntt'; norm={name!r} has no "
+            f"statistics per time-step. Leave it at 1, got {window}."
+        )
+    return NORMS[name](num_features, num_steps)

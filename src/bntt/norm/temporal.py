@@ -1,0 +1,153 @@
+"""What all temporal norms share: moments in, a scale and a shift per time-step out (M5)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..ops import moments
+from ..processes import merge_moments
+from .elements import from_elements, to_elements
+
+
+class TemporalNorm(nn.Module):
+    """A rule that turns per-step moments into a per-step scale and shift.
+
+    Subclasses say which statistics they keep (``rows``), how moments are pooled over time
+    (``pool``) and what scale and shift follow (``rule``).
+
+    Args:
+        num_features: Channels ``C``.
+        num_steps: ``T``, the length of every training sequence.
+        eps: Added to the variance.
+        momentum: Weight of the newest batch in the running statistics.
+
+    Raises:
+        ValueError: If a size is below 1, ``eps`` is not positive or ``momentum`` is
+            outside ``[0, 1]``.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(
+        self, num_features: int, num_steps: int, *, eps: float, momentum: float = 0.1
+    ) -> None:
+        super().__init__()
+        if num_features < 1 or num_steps < 1:
+            raise ValueError(
+                f"A norm needs at least one channel and one time-step, got "
+                f"num_features={num_features}, num_steps={num_steps}."
+            )
+        if not eps > 0 or not 0 <= momentum <= 1:
+            raise ValueError(
+                f"`eps` must be positive and `momentum` lie in [0, 1], got eps={eps}, "
+                f"momentum={momentum}."
+            )
+        self.num_features, self.num_steps = num_features, num_steps
+        self.eps, self.momentum = eps, momentum
+        self.register_buffer("running_mean", torch.zeros(self.rows, num_features))
+        self.register_buffer("running_var", torch.ones(self.rows, num_features))
+
+    @property
+    def rows(self) -> int:
+        """Rows of the running statistics: one per time-step unless pooled."""
+        return self.num_steps
+
+    def pool(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor, int]:
+        """Moments pooled over time, and over how many time-steps."""
+        return mean, var, 1
+
+    def rule(self, mean: Tensor, var: Tensor, steps: slice) -> tuple[Tensor, Tensor]:
+        """Scale and shift, each ``[T', C]``, of the time-steps ``steps``.
+
+        ``mean`` and ``var`` hold one row per row of statistics that these steps use.
+        """
+        raise TypeError(f"{type(self).__name__} gives no rule; use a subclass.")
+
+    def forward(
+        self, x: Float[Tensor, "T N C *S"], start: int | None = None
+    ) -> Float[Tensor, "T N C *S"]:
+        """Normalise a sequence, or the part of one that begins at step ``start``.
+
+        Args:
+            x: Currents, time first.
+            start: First time-step of ``x`` in the sequence. Omitted, ``x`` is the whole
+                sequence, so that one too short to train on is an error.
+
+        Raises:
+            ValueError: If ``x`` has the wrong channels or time-steps.
+        """
+        z, a, b = self.affine(to_elements(x), start)
+        y = a[:, None] * z.to(a.dtype) + b[:, None]
+        return from_elements(y.to(x.dtype), x.shape)
+
+    def affine(self, z: Tensor, start: int | None) -> tuple[Tensor, Tensor, Tensor]:
+        """``z`` (read this one), scale and shift for ``[T', M, C]`` currents."""
+        steps = self._steps(z, start)
+        if not self.training:
+            return z, *self.rule(*self._running(steps), steps)
+        z, mean, var = moments(z)
+        mean, var, count = merge_moments(mean, var, z.shape[1])
+        mean, var, pooled = self.pool(mean, var)
+        self._track(mean.detach(), var.detach(), count * pooled, steps)
+        return z, *self.rule(mean, var, steps)
+
+    def extra_repr(self) -> str:
+        """What distinguishes this layer, for ``print``."""
+        return f"{self.num_features}, num_steps={self.num_steps}, eps={self.eps:g}"
+
+    def rows_of(self, steps: slice) -> slice:
+        """Which rows of the statistics these time-steps use."""
+        return steps if self.rows > 1 else slice(None)
+
+    def _running(self, steps: slice) -> tuple[Tensor, Tensor]:
+        rows = self.rows_of(steps)
+        return self.running_mean[rows], self.running_var[rows]
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, var: Tensor, count: int, steps: slice) -> None:
+        """Move the running statistics; their variance is unbiased (M5)."""
+        if count < 2:
+            raise ValueError(
+                "Batch statistics of a single element have no variance: a batch of one "
+                "image reached a layer without space. Train with batch_size of at least 2."
+            )
+        running_mean, running_var = self._running(steps)
+        running_mean.lerp_(mean.to(running_mean.dtype), self.momentum)
+        unbiased = var * (count / (count - 1))
+        running_var.lerp_(unbiased.to(running_var.dtype), self.momentum)
+
+    def _steps(self, z: Tensor, start: int | None) -> slice:
+        T, _, C = z.shape
+        if C != self.num_features:
+            raise ValueError(
+                f"{type(self).__name__} was built for {self.num_features} channels, got "
+                f"{C}: the input is read as (T, N, C, ...)."
+            )
+        first = start or 0
+        whole = T == self.num_steps and first == 0
+        if first < 0 or first + T > self.num_steps or (self.training and not whole):
+            self._refuse_steps(T, start)
+        return slice(first, first + T)
+
+    def _refuse_steps(self, T: int, start: int | None) -> None:
+        first = start or 0
+        if start is not None and 0 <= first and first + T <= self.num_steps:
+            self._allow_chunk(slice(first, first + T))
+            return
+        raise ValueError(
+            f"{type(self).__name__} has statistics for {self.num_steps} time-steps, but "
+            f"the input covers steps {first} to {first + T} (time is the first axis). "
+            f"Training needs all {self.num_steps}, evaluation at most {self.num_steps}. "
+            f"Encode to that length, build the layer with num_steps={first + T}, or, for "
+            f"one part of a longer sequence, pass `start`."
+        )
+
+    def _allow_chunk(self, steps: slice) -> None:
+        """Statistics of one time-step need no other: a sequence may come in parts."""
+
+
+def pooled(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+    """Moments ``[R, W, C]`` of equally many elements pooled over ``W`` (M8)."""
+    over = mean.mean(1)
+    return over, (var + (mean - over[:, None]).square()).mean(1)

@@ -1,0 +1,115 @@
+"""What there is to know of an image or event set before anything is trained on it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .data import Dataset, load
+from .data.cache import cache_folder, verify
+from .data.catalogue import CATALOGUE
+from .report import event_sheet, image_sheet
+
+EXAMPLES = 10
+"""Images of each class on a contact sheet, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """What `bntt data NAME` says of a set."""
+
+    name: str
+    title: str
+    shape: tuple[int, ...]
+    """Of one sample: ``(C, H, W)``, or for events ``(T, 2, H, W)``."""
+    class_names: tuple[str, ...]
+    train: tuple[int, ...]
+    """Training samples of each class."""
+    test: tuple[int, ...]
+    """Test samples of each class."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    note: str
+    cache: str
+    """Folder of the arrays that were made of the set; empty if it is small and has none."""
+    source: dict[str, str]
+    """SHA-256 by name."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        return asdict(self)
+
+
+def load_whole(name: str, root: Path | None, **wanted: Any) -> Dataset:
+    """Load a set, saying how it goes, and verify its cache if it has one.
+
+    Args:
+        name: One of ``bntt.data.NAMES``.
+        root: Where it lies; if omitted, the cache, into which it may be downloaded.
+        wanted: As for `bntt.data.load`.
+
+    Raises:
+        FileNotFoundError: If it is not there; of sets that are not downloaded the message
+            says where to get them.
+        ValueError: If a file is not what was published, or the cache is damaged.
+    """
+    if root is None and name in CATALOGUE:
+        CATALOGUE[name].check_obtainable(cache_folder())
+    data = load(name, root, quiet=False, **wanted)
+    if data.cache is not None:
+        verify(data.cache)
+    return data
+
+
+def overview(data: Dataset) -> Overview:
+    """Count and describe what was loaded."""
+    train, test = (
+        np.bincount(labels.numpy(), minlength=len(data.class_names)).tolist()
+        for labels in (data.train_labels, data.test_labels)
+    )
+    return Overview(
+        name=data.name,
+        title=CATALOGUE[data.name].title,
+        shape=tuple(data.train_images.shape[1:]),
+        class_names=data.class_names,
+        train=tuple(train),
+        test=tuple(test),
+        mean=data.mean,
+        std=data.std,
+        note=data.note,
+        cache="" if data.cache is None else str(data.cache),
+        source=data.source,
+    )
+
+
+def draw(data: Dataset, path: Path) -> None:
+    """Draw the first training samples of every class as one picture.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the ending is no format that matplotlib writes.
+    """
+    title = f"{CATALOGUE[data.name].title}: training samples"
+    labels = data.train_labels.numpy()
+    rows = []
+    for label, name in enumerate(data.class_names):
+        chosen = np.flatnonzero(labels == label)[: 1 if data.events else EXAMPLES]
+        if len(chosen):
+            rows.append((name, data.train_images[chosen].numpy()))
+    if data.events:
+        event_sheet([(name, samples[0]) for name, samples in rows], path, title)
+    else:
+        image_sheet(rows, path, title)
+
+
+def in_cache() -> dict[str, bool | None]:
+    """Say of every set whether the cache holds it; None where there is nothing to hold."""
+    try:
+        cache = cache_folder()
+    except ImportError:  # no folder is named, and the platform's is not known
+        return dict.fromkeys(CATALOGUE)
+    return {
+        name: described.lies_in(cache) if described.signs else None
+        for name, described in CATALOGUE.items()
+    }

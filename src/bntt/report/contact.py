@@ -1,0 +1,170 @@
+"""Contact sheets: a few samples of every class on one picture, to be looked at."""
+
+from collections.abc import Callable, Sequence
+from math import ceil, sqrt
+from pathlib import Path
+
+import numpy as np
+
+from .sheet import Sheet, text_width
+
+Rows = Sequence[tuple[str, np.ndarray]]
+"""Name of a class and its samples."""
+
+MOST, MOST_EVENTS = 200, 30
+"""Classes on one sheet, of images and of events, which take a whole row each."""
+FEW = 20
+"""Classes that still go below one another; more are laid out in blocks side by side."""
+EXAMPLES = 10
+GAP = 2
+MARGIN = 16
+LINE = 18
+"""Pixels from one line of text to the next."""
+LONGEST = 26
+"""Letters of a class name before it is cut."""
+
+
+def image_sheet(rows: Rows, path: str | Path, title: str) -> None:
+    """Draw examples of every class beside its name.
+
+    Args:
+        rows: Per class uint8 [K, C, H, W], the more the wider the sheet, up to 10; C is 1
+            or 3. All images have one size.
+        path: Where the picture goes; its ending names the format.
+        title: Above everything.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the ending is no format that matplotlib writes.
+    """
+    rows, title = _first(rows, MOST, title)
+    blocks = 1 if len(rows) <= FEW else ceil(sqrt(len(rows) / 6))
+    examples = EXAMPLES if blocks == 1 else 4
+    strips = [(_short(name), _strip(_tiles(images[:examples]))) for name, images in rows]
+    _draw(strips, blocks, path, title)
+
+
+def event_sheet(rows: Rows, path: str | Path, title: str) -> None:
+    """Draw the frames of one recording per class, and its time surface.
+
+    Brighter (ON) is red, darker (OFF) blue, and stronger the more events there were. The
+    time surface shows at every pixel how lately an event was there.
+
+    Args:
+        rows: Per class uint8 [T, 2, H, W]; of more than 10 frames 10 are drawn.
+        path: Where the picture goes; its ending names the format.
+        title: Above everything.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the ending is no format that matplotlib writes.
+    """
+    rows, title = _first(rows, MOST_EVENTS, title)
+    steps = len(rows[0][1])
+    shown = np.unique(np.linspace(0, steps - 1, min(steps, EXAMPLES)).round().astype(int))
+    strips = [(_short(name), _event_strip(frames, shown)) for name, frames in rows]
+    heads = [f"step {shown[0] + 1}", *(str(t + 1) for t in shown[1:]), "time surface"]
+    _draw(strips, 1, path, f"{title}\nON red, OFF blue; {steps} steps", heads)
+
+
+def time_surface(frames: np.ndarray) -> np.ndarray:
+    """Return how lately each pixel had an event: 1 in the last frame, 0 for never.
+
+    Args:
+        frames: uint8 [T, 2, H, W].
+
+    Returns:
+        float64 [2, H, W], ``exp(-(T - 1 - t) / tau)`` where ``t`` is the last frame with an
+        event and ``tau`` a third of ``T``.
+    """
+    steps = len(frames)
+    happened = frames > 0
+    ago = happened[::-1].argmax(0)
+    return np.exp(-ago / (steps / 3)) * happened.any(0)
+
+
+def _first(rows: Rows, most: int, title: str) -> tuple[Rows, str]:
+    if len(rows) <= most:
+        return rows, title
+    return rows[:most], f"{title}; the first {most} of {len(rows)} classes"
+
+
+def _draw(
+    strips: list[tuple[str, np.ndarray]],
+    blocks: int,
+    path: str | Path,
+    title: str,
+    heads: Sequence[str] = (),
+) -> None:
+    """Lay out named strips in blocks side by side, read downwards, and save the page."""
+    label = max(text_width(name) for name, _ in strips) + 8
+    wide = max(pixels.shape[1] for _, pixels in strips)
+    high = max(len(strips[0][1]), LINE) + 2 * GAP
+    rows = ceil(len(strips) / blocks)
+    width = blocks * (label + wide + MARGIN) + MARGIN
+    above = MARGIN + LINE * (len(title.splitlines()) + bool(heads)) + 8
+    sheet = Sheet(max(width, text_width(title) + 2 * MARGIN), above + rows * high + MARGIN)
+    sheet.words(title, MARGIN, MARGIN, va="top")
+    for k, head in enumerate(heads):
+        centre = MARGIN + label + (k + 0.5) * wide / len(heads)
+        sheet.words(head, centre, above - 4, ha="center", va="bottom")
+    for k, (name, pixels) in enumerate(strips):
+        left = MARGIN + k // rows * (label + wide + MARGIN) + label
+        top = above + k % rows * high
+        sheet.words(name, left - 8, top + len(pixels) / 2, ha="right", va="center")
+        sheet.picture(pixels, left, top)
+    sheet.save(path)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
+
+def _tiles(images: np.ndarray) -> list[np.ndarray]:
+    """Return images uint8 [K, C, H, W] as RGB in [0, 1], of about 64 to 128 pixels."""
+    shrunk = _shrunk(images / 255, np.mean)
+    colours = np.broadcast_to(shrunk, (len(shrunk), 3, *shrunk.shape[2:]))
+    return [_enlarged(image.transpose(1, 2, 0), 64) for image in colours]
+
+
+def _event_strip(frames: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    counts = _shrunk(frames.astype(np.float64), np.sum)
+    there = counts[counts > 0]
+    full = np.percentile(there, 95) if len(there) else 1.0
+    strength = np.where(counts > 0, 0.3 + 0.7 * np.minimum(counts / full, 1), 0)
+    tiles = [_enlarged(_coloured(strength[t]), 96) for t in shown]
+    surface = _enlarged(_coloured(time_surface(counts)), 96)
+    return _strip([*tiles, surface], line=0.8)
+
+
+RED, BLUE = np.array([0.80, 0.10, 0.12]), np.array([0.08, 0.30, 0.75])
+
+
+def _coloured(strength: np.ndarray) -> np.ndarray:
+    """Return RGB [H, W, 3]: white under a glaze of blue (OFF) and one of red (ON)."""
+    off, on = strength[..., None]
+    return (1 - off * (1 - BLUE)) * (1 - on * (1 - RED))
+
+
+def _shrunk(images: np.ndarray, how: Callable[..., np.ndarray]) -> np.ndarray:
+    """Merge squares of pixels until an image [..., H, W] has no more than 128 each way."""
+    height, width = images.shape[-2:]
+    by = ceil(max(height, width) / 128)
+    cut = images[..., : height // by * by, : width // by * by]
+    split = cut.reshape(*images.shape[:-2], height // by, by, width // by, by)
+    return how(split, axis=(-3, -1))
+
+
+def _enlarged(image: np.ndarray, size: int) -> np.ndarray:
+    """Repeat every pixel of [H, W, 3] as often as comes nearest to `size` pixels."""
+    times = max(1, round(size / max(image.shape[:2])))
+    return image.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _strip(tiles: list[np.ndarray], line: float = 1.0) -> np.ndarray:
+    """Put tiles beside one another, with a line of this grey around each."""
+    framed = [
+        np.pad(t, ((GAP, GAP), (GAP, 0), (0, 0)), constant_values=line) for t in tiles
+    ]
+    last = np.full((len(framed[0]), GAP, 3), line)
+    return np.concatenate([*framed, last], axis=1)

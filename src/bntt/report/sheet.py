@@ -1,0 +1,88 @@
+"""A page that pictures and words are put on by the pixel."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DPI = 128
+"""A power of two, so that pixels to inches and back is exact."""
+SIZE = 7
+"""Of letters, in points: 12 pixels."""
+
+
+class Sheet:
+    """A white page, measured in pixels from its upper left corner.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width = width
+        self.height = height
+        self.figure = new_figure((width / DPI, height / DPI))
+
+    def picture(self, pixels: np.ndarray, left: int, top: int) -> None:
+        """Put pixels [H, W, 3] there, each as one pixel of the page."""
+        height, width = pixels.shape[:2]
+        place = (
+            left / self.width,
+            1 - (top + height) / self.height,
+            width / self.width,
+            height / self.height,
+        )
+        axes = self.figure.add_axes(place)
+        axes.imshow(pixels, interpolation="nearest")
+        axes.set_axis_off()
+
+    def words(self, text: str, left: float, top: float, **style: Any) -> None:
+        """Write there; the style is matplotlib's. What looks like mathematics is not."""
+        place = left / self.width, 1 - top / self.height
+        self.figure.text(*place, text, **{"fontsize": SIZE, "parse_math": False} | style)
+
+    def save(self, path: str | Path) -> None:
+        """Write the page; the ending of the name is the format."""
+        with _any_letters():
+            self.figure.savefig(path, dpi=DPI)
+
+
+def text_width(text: str) -> int:
+    """Return how many pixels wide a line is in the size that `Sheet` writes in."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = new_figure((1, 1))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    drawn = figure.text(0, 0, text, fontsize=SIZE, parse_math=False)
+    with _any_letters():
+        return round(drawn.get_window_extent(renderer).width)
+
+
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """Draw a box, without a word about it, for letters that the font does not have."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        yield
+
+
+def new_figure(inches: tuple[float, float]) -> Any:
+    """Return an empty figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "A figure needs matplotlib, which is not installed: pip install bntt[plot]"
+        ) from error
+    return Figure(figsize=inches, dpi=DPI)

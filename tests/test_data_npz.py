@@ -1,0 +1,237 @@
+"""A user's own arrays: every layout that can be told, and every mistake in words."""
+
+import hashlib
+import os
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bntt.data import load
+
+RANDOM = np.random.default_rng(3)
+
+
+def pixels(*shape):
+    return RANDOM.integers(0, 256, shape, dtype=np.uint8)
+
+
+def four(**changed):
+    """Twelve grey training and six test images of three classes, or what is changed."""
+    arrays = {
+        "x_train": pixels(12, 8, 8),
+        "y_train": np.arange(12) % 3,
+        "x_test": pixels(6, 8, 8),
+        "y_test": np.arange(6) % 3,
+    } | changed
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(arrays, name="mine.npz"):
+        np.savez(tmp_path / name, **arrays)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_what_was_saved_is_loaded(tmp_path, save):
+    arrays = four()
+    save(tmp_path / "mine.npz", **arrays)
+    data = load("npz", tmp_path / "mine.npz")
+    assert np.array_equal(data.train_images[:, 0].numpy(), arrays["x_train"])
+    assert np.array_equal(data.test_images[:, 0].numpy(), arrays["x_test"])
+    assert np.array_equal(data.train_labels.numpy(), arrays["y_train"])
+    assert np.array_equal(data.test_labels.numpy(), arrays["y_test"])
+    assert data.class_names == ("0", "1", "2")
+    assert data.note == ""
+    sha256 = hashlib.sha256((tmp_path / "mine.npz").read_bytes()).hexdigest()
+    assert data.source == {"mine.npz": sha256}
+    values = arrays["x_train"] / 255
+    assert data.mean == (pytest.approx(values.mean(), abs=5e-5),)
+    assert data.std == (pytest.approx(values.std(), abs=5e-5),)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_may_come_first_or_last(saved, channels):
+    first = four(x_train=pixels(12, channels, 8, 8), x_test=pixels(6, channels, 8, 8))
+    last = first | {x: first[x].transpose(0, 2, 3, 1) for x in ("x_train", "x_test")}
+    a, b = (load("npz", saved(arrays)) for arrays in (first, last))
+    assert np.array_equal(a.train_images.numpy(), first["x_train"])
+    assert torch.equal(a.train_images, b.train_images)
+    assert torch.equal(a.test_images, b.test_images)
+    assert (a.mean, a.std) == (b.mean, b.std)
+
+
+def test_frames_of_events_keep_their_steps(saved):
+    frames = RANDOM.poisson(0.3, (18, 5, 2, 8, 8)).astype(np.uint8)
+    data = load("npz", saved(four(x_train=frames[:12], x_test=frames[12:])), num_steps=9)
+    assert data.events
+    assert np.array_equal(data.train_images.numpy(), frames[:12])
+    assert data.mean == (0.0, 0.0)
+    for channel, std in enumerate(data.std):
+        rms = np.sqrt(np.square(frames[:12, :, channel] / 255).mean())
+        assert std == pytest.approx(rms, rel=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (3, 8, 8), (8, 8, 3), (5, 2, 8, 8)])
+def test_a_border_of_zeros_makes_larger_images(saved, shape):
+    arrays = four(x_train=pixels(12, *shape), x_test=pixels(6, *shape))
+    small, large = (load("npz", saved(arrays), image_size=size) for size in (0, 11))
+    assert large.train_images.shape == (*small.train_images.shape[:-2], 11, 11)
+    assert torch.equal(large.train_images[..., 1:9, 1:9], small.train_images)
+    assert large.train_images.sum() == small.train_images.sum()
+
+
+def test_a_border_makes_squares(saved):
+    path = saved(four(x_train=pixels(12, 6, 8), x_test=pixels(6, 6, 8)))
+    with pytest.raises(
+        ValueError, match=r"take squares, .* 6 x 8 pixels\. Give image_size=8"
+    ):
+        load("npz", path)
+    assert load("npz", path, image_size=8).test_images.shape == (6, 1, 8, 8)
+
+
+def test_the_classes_names_come_along(saved):
+    for names in (["cat", "dog", "Ärger"], [b"cat", b"dog", "Ärger".encode()]):
+        data = load("npz", saved(four(class_names=np.array(names))))
+        assert data.class_names == ("cat", "dog", "Ärger")
+
+
+def test_a_set_without_a_test_set_is_divided(saved):
+    x, y = pixels(40, 8, 8), np.arange(40) % 2
+    path = saved({"x": x, "y": y})
+    data = load("npz", path, split="random-90-10", split_seed=4)
+    assert (len(data.train_images), len(data.test_images)) == (36, 4)
+    assert data.test_labels.bincount().tolist() == [2, 2]
+    both = np.concatenate([data.train_images.numpy(), data.test_images.numpy()])[:, 0]
+    assert sorted(a.tobytes() for a in both) == sorted(a.tobytes() for a in x)
+    assert len(data.source) == 2
+    assert "random-90-10, seed 4" in data.note
+    again = load("npz", path, split="random-90-10", split_seed=5)
+    assert again.source != data.source
+
+
+def test_a_split_must_be_named_where_it_is_needed_and_only_there(saved):
+    whole = {"x": pixels(40, 8, 8), "y": np.arange(40) % 2}
+    with pytest.raises(ValueError, match="no test set of its own.*random-90-10"):
+        load("npz", saved(whole))
+    with pytest.raises(ValueError, match="has one.*'random-90-10'"):
+        load("npz", saved(four()), split="random-90-10")
+
+
+NARROW = r"second and the last axis could be the channels"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"x_train": None},
+            r"must hold x_train, .*, but holds y_train, x_test, y_test\. Name",
+        ),
+        (
+            {"x_train": RANDOM.random((12, 8, 8))},
+            r"uint8, .* float64 from .* Save \(255 \* x",
+        ),
+        (
+            {"x_train": np.full((12, 8, 8), 9.5)},
+            r"is float64 from 9\.5 to 9\.5\. Save x\.ast",
+        ),
+        ({"x_test": np.zeros((6, 8, 8), int)}, r"x_test must be uint8, .* is int64 from 0"),
+        ({"x_train": pixels(0, 8, 8)}, r"x_train is empty: its shape is \(0, 8, 8\)"),
+        ({"x_train": pixels(12, 64)}, r"must be \[N, H, W\], .*, but has shape \(12, 64\)"),
+        ({"x_train": pixels(12, 4, 8, 8)}, r"1 or 3 channels, .*shape \(12, 4, 8, 8\)"),
+        (
+            {"x_train": pixels(12, 5, 3, 8, 8)},
+            r"\[N, T, 2, H, W\] for events, but has shape",
+        ),
+        ({"x_train": pixels(12, 3, 8, 3)}, NARROW),
+        ({"x_train": pixels(12, 1, 8, 3)}, NARROW),
+        ({"x_test": pixels(6, 9, 9)}, r"one shape, .* \(1, 8, 8\) and \(1, 9, 9\)"),
+        ({"x_train": pixels(11, 8, 8)}, "x_train has 11 samples and y_train 12 labels"),
+        ({"y_train": np.arange(12) / 2}, r"y_train must be integers, but is float64"),
+        ({"y_test": np.array(list("abcabc"))}, r"y_test must be integers, but is <U1"),
+        ({"y_train": np.eye(3, dtype=int)[[0, 1, 2] * 4]}, r"\(12, 3\)\. Save .*argmax"),
+        ({"y_train": np.arange(12) % 3 - 1}, "sample 0 has label -1"),
+        ({"y_train": np.arange(12) % 3 * 2}, "0 to 4 without gaps, .* label 1, 3"),
+        ({"y_train": np.arange(12) % 3 + 1}, "0 to 3 without gaps, .* has label 0"),
+        ({"y_test": np.full(6, 3)}, "0 to 3 without gaps, but no training sample .* 3"),
+        ({"class_names": np.array(["a", "b"])}, "go up to 2, but class_names names 2"),
+        ({"class_names": np.array(list("abcd"))}, "no training sample has label 3"),
+        ({"class_names": np.arange(3)}, r"class_names must be a list of strings, .* int64"),
+        (
+            {"x_train": np.zeros((12, 8, 8), np.uint8)},
+            "channel 0 are the same in all train",
+        ),
+        (
+            {"y_train": np.array([None] * 12)},
+            r"y_train\.npy holds Python objects.*not opened",
+        ),
+    ],
+)
+def test_a_mistake_is_named(saved, changed, said):
+    with pytest.raises(ValueError, match=said) as caught:
+        load("npz", saved(four(**changed)))
+    assert "mine.npz" in str(caught.value) or "channel 0" in said
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.write, (2, b"this pickle has run")
+
+
+def test_pickled_objects_are_never_opened(saved, capfd):
+    path = saved(four(class_names=np.array([Hostile()], dtype=object)))
+    with pytest.raises(ValueError, match="class_names.npy holds Python objects"):
+        load("npz", path)
+    assert "has run" not in capfd.readouterr().err
+
+
+def test_files_that_are_no_npz(tmp_path):
+    path = tmp_path / "mine.npz"
+    with pytest.raises(FileNotFoundError, match=r"No \.npz file .*: there is no such file"):
+        load("npz", path)
+    with pytest.raises(FileNotFoundError, match=r"it is empty\. Name the file itself"):
+        load("npz", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"Name it with --data FILE\.npz"):
+        load("npz")
+    path.write_bytes(b"not a zip")
+    with pytest.raises(ValueError, match="its 9 bytes are no zip archive"):
+        load("npz", path)
+    with path.open("wb") as file:
+        np.save(file, pixels(2, 2))
+    with pytest.raises(ValueError, match=r"it is a \.npy file with one array"):
+        load("npz", path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    arrays = four()
+    path = tmp_path_factory.mktemp("npz") / "whole.npz"
+    np.savez_compressed(path, **arrays)
+    return arrays, path
+
+
+@settings(max_examples=100, deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(0, 255))
+def test_a_file_cut_or_changed_anywhere_is_loaded_whole_or_refused(whole, place, flip):
+    arrays, path = whole
+    changed = bytearray(path.read_bytes())
+    at = int(place * len(changed))
+    changed[at] ^= flip
+    damaged = path.with_name("damaged.npz")
+    damaged.write_bytes(changed if flip else changed[:at])  # 0 would change nothing
+    try:
+        loaded = load("npz", damaged)
+    except ValueError as error:
+        said = str(error)
+    else:
+        assert np.array_equal(loaded.train_images[:, 0].numpy(), arrays["x_train"])
+        assert np.array_equal(loaded.test_labels.numpy(), arrays["y_test"])
+        return
+    assert "damaged.npz" in said

@@ -1,0 +1,124 @@
+"""AEDAT 4: what the library gives is taken over; without it, it is asked for by name."""
+
+import base64
+import sys
+import types
+import zlib
+
+import numpy as np
+import pytest
+from made_up_events import make_up, rows, take, write
+
+from bntt.data.events import read_aedat4, read_recording
+
+FIRST_LINE = b"#!AER-DAT4.0\r\n"
+THREE_EVENTS = (
+    b"c-oy)T~ER=6uklxC2D-|fd^w|<x$xrKKK9&2pCBOj1oT*Ulvxd5!$8eNbtpf;6L?0csC1@F(dINx9Mr`"
+    b"J!frqjt*<h+mlAEcUH8vbA>cO9spY1t0qK|L!5yv*udF$>|%bTVIH3;fU-L=CRF-N@CqpvEn?>kj4~H4"
+    b"HMldT6(R!F;sZep&rvTGVrp#a(s;SGRA?=hM&*uD(s-rQ3h9fnC#fIm6GKfsB=D7Fd`Rq0x6>?}Vd<~k"
+    b"Lb4&_&ZsTiU_?8pA17%GF6y{0od?Mjl`9f<1LXxOiI7exSN<O~VM~MheaSqPaI$*fD={`)M>)}sAtJfr"
+    b"3al*`<=KEy87FPt_wEu27T$&>y`yEa*mEXm`|OQA&LkOE#6B&ZC&?xBJ^iOo1hT($`A*^i&G3W^KjQ+P"
+    b"&C8}cv1dNG!MxUf2yYD_i!RCF2si>n7O5WO3%M+;K?)OKUE_Dnv8iztSHk^g&3D<WUBvmq{k^Db2aeH^"
+    b"8ASU~K=kuHw)W-Ro|=EA^96Kd?0f"
+)
+"""A file of three events, written by dv-processing 2.0.4, compressed and in base 85."""
+EVENTS = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
+
+
+def table(events):
+    columns = (events.t, events.x, events.y, events.polarity)
+    return np.array(list(zip(*columns, strict=True)), dtype=EVENTS)
+
+
+@pytest.fixture
+def decoded(tmp_path, monkeypatch):
+    """Put a library in place that decodes every file to these packets; return a file."""
+
+    def install(streams, packets):
+        class Decoder:
+            def __init__(self, path):
+                assert path.endswith("a.aedat4")
+
+            def id_to_stream(self):
+                return streams
+
+            def __iter__(self):
+                for packet in packets:
+                    if isinstance(packet, Exception):
+                        raise packet
+                    yield packet
+
+        library = types.ModuleType("aedat")
+        library.Decoder = Decoder  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "aedat", library)
+        return write(tmp_path / "a.aedat4", FIRST_LINE)
+
+    return install
+
+
+def stream(kind="events", width=346, height=260):
+    return {"type": kind, "width": width, "height": height}
+
+
+def test_the_first_stream_of_events_is_read_and_everything_else_counted(decoded):
+    events = make_up(30, width=346, height=260)
+    path = decoded(
+        {0: stream("frame"), 1: stream(), 2: stream(), 3: {"type": "imus"}},
+        [
+            {"stream_id": 2, "events": table(make_up(4))},
+            {"stream_id": 1, "events": table(take(events, slice(0, 20)))},
+            {"stream_id": 0, "frame": {}},
+            {"stream_id": 3, "imus": np.zeros(7)},
+            {"stream_id": 1, "events": table(take(events, slice(20, 30)))},
+        ],
+    )
+    got = read_recording(path)
+    assert rows(got) == rows(events)
+    assert (got.width, got.height) == (346, 260)
+    assert got.skipped == {"frames": 1, "imus": 7, "events of stream 2": 4}
+
+
+def test_a_file_without_events_is_refused(decoded):
+    path = decoded({0: stream("frame")}, [{"stream_id": 0, "frame": {}}])
+    with pytest.raises(ValueError, match=r"holds no events; its streams: frame\."):
+        read_aedat4(path)
+
+
+def test_an_event_outside_the_sensor_is_refused(decoded):
+    events = {"stream_id": 1, "events": table(make_up(9, start=0, width=346))}
+    with pytest.raises(ValueError, match=r"event \d lies at x=\d+, y=\d+, outside .*9x260"):
+        read_aedat4(decoded({1: stream(width=9)}, [events]))
+
+
+def test_what_the_library_says_of_a_damaged_file_is_passed_on(decoded):
+    events = {"stream_id": 0, "events": table(make_up(3))}
+    path = decoded({0: stream()}, [events, RuntimeError("unexpected end of file")])
+    expected = r"a\.aedat4 \(14 bytes\) cannot be decoded: unexpected end of file\. Trunc"
+    with pytest.raises(ValueError, match=expected):
+        read_aedat4(path)
+
+
+def test_without_the_library_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aedat", None)
+    path = write(tmp_path / "a.aedat4", FIRST_LINE)
+    with pytest.raises(ImportError, match=r"a\.aedat4 .*pip install bntt\[aedat4\]"):
+        read_aedat4(path)
+
+
+def test_another_version_is_refused_before_the_library_is_needed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aedat", None)
+    path = write(tmp_path / "a.aedat", b"#!AER-DAT3.1\r\n")
+    with pytest.raises(ValueError, match=r"AEDAT 3\.1; read_aedat3 reads it"):
+        read_aedat4(path)
+
+
+def test_a_real_file_is_read_whole_or_refused(tmp_path):
+    pytest.importorskip("aedat", reason="aedat (bntt[aedat4]) is not installed")
+    data = zlib.decompress(base64.b85decode(THREE_EVENTS))
+    got = read_recording(write(tmp_path / "a.aedat4", data))
+    start = 1_700_000_000_000_000
+    assert rows(got) == [(1, 2, start, 1), (127, 0, start + 5, 0), (64, 127, start + 9, 1)]
+    assert (got.width, got.height) == (128, 128)
+    for cut in range(20, 900, 97):
+        with pytest.raises(ValueError, match=rf"\({cut} bytes\) cannot be decoded: "):
+            read_aedat4(write(tmp_path / "a.aedat4", data[:cut]))

@@ -1,0 +1,190 @@
+"""A user's own recordings: class folders, endings, sensors, windows, splits."""
+
+import dataclasses
+
+import made_up_event_sets as made_up
+import numpy as np
+import pytest
+from made_up_events import make_up, nmnist, npz, take, write
+
+from bntt.data import load
+from bntt.data.events.frames import to_frames
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("BNTT_DATA", str(tmp_path_factory.mktemp("cache")))
+
+
+def evenly(count, step_us, seed=0):
+    """One event every so many microseconds."""
+    return dataclasses.replace(make_up(count, seed=seed), t=5 + np.arange(count) * step_us)
+
+
+@pytest.mark.parametrize("ending", made_up.FORMATS)
+def test_folders_train_and_test_are_the_division(tmp_path, ending):
+    made = made_up.eventfolder(tmp_path, ending=ending)
+    side = 34 if ending == ".bin" else 128
+    data = load("eventfolder", tmp_path, num_steps=3, image_size=32)
+    for part, images in (("train", data.train_images), ("test", data.test_images)):
+        names = sorted(name for name in made if name.startswith(part))
+        wanted = [to_frames(made[name], 3, 32)[0] for name in names]
+        if ending != ".npz":  # which does not know its sensor
+            assert np.array_equal(images, np.stack(wanted)), side
+    assert data.train_labels.tolist() == [0, 0, 1, 1]
+    assert data.class_names == ("left", "right")
+    assert ("do not say of what sensor" in data.note) == (ending == ".npz")
+
+
+def test_class_folders_alone_need_a_split(tmp_path):
+    made = made_up.eventfolder(tmp_path, parts=("",), each=4)
+    with pytest.raises(ValueError, match="a `split` must be named: random-90-10"):
+        load("eventfolder", tmp_path)
+    data = load("eventfolder", tmp_path, num_steps=2, split="random-90-10", split_seed=1)
+    assert len(data.train_labels) == 6
+    assert data.test_labels.tolist() == [0, 1]
+    assert "split random-90-10 seed 1" in data.source
+    total = sum(len(events) for events in made.values())
+    assert int(data.train_images.sum()) + int(data.test_images.sum()) == total
+
+
+def test_a_division_that_is_there_is_not_made_anew(tmp_path):
+    made_up.eventfolder(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"\(its folder test\) has one; got 'random-90-10'"
+    ):
+        load("eventfolder", tmp_path, split="random-90-10")
+
+
+def test_arrays_without_a_sensor_take_the_one_that_holds_them_all(tmp_path):
+    for k, (name, width) in enumerate((("a", 20), ("b", 40))):
+        for part in ("train", "test"):
+            events = make_up(200, width=width, height=30, seed=k)
+            write(tmp_path / part / name / "0.npz", npz(events))
+    data = load("eventfolder", tmp_path, num_steps=2)
+    assert data.train_images.shape == (2, 2, 2, 40, 40)
+    assert "40 x 30 pixels is as far as" in data.note
+    empty = data.train_images[0].sum(dim=(0, 1, 2)) == 0
+    assert empty[20:].all()  # the first class is not stretched over the sensor
+
+
+def test_sensors_that_differ_need_one_size(tmp_path):
+    made_up.eventfolder(tmp_path, each=1)
+    small = nmnist(make_up(width=34, height=34))
+    path = write(tmp_path / "train" / "left" / "0.bin", small)
+    with pytest.raises(
+        ValueError, match=rf"{path} .* 34 x 34 pixels, expected 128 .*image_"
+    ):
+        load("eventfolder", tmp_path)
+    assert len(load("eventfolder", tmp_path, image_size=34).train_images) == 3
+
+
+def windows(tmp_path, parts=("train", "test"), **wanted):
+    """Two classes of recordings of 35 ms; the windows are of 10."""
+    for part in parts:
+        for k, name in enumerate(("a", "b")):
+            for number in range(4):
+                path = tmp_path / part / name / f"{number}.bs2"
+                write(path, nmnist(evenly(350, 100, seed=10 * k + number)))
+    return load("eventfolder", tmp_path, num_steps=2, window_ms=10, **wanted)
+
+
+def test_windows_are_samples_and_the_last_incomplete_one_is_not(tmp_path):
+    data = windows(tmp_path)
+    assert data.train_images.shape == (24, 2, 2, 128, 128)
+    assert data.train_labels.tolist() == [0] * 12 + [1] * 12
+    assert data.train_images.long().sum(dim=(1, 2, 3, 4)).tolist() == [100] * 24
+    events = evenly(350, 100)
+    second = take(events, slice(100, 200))
+    wanted = to_frames(second, 2, span=(10_005, 20_005))[0]
+    assert np.array_equal(data.train_images[1], wanted)
+    note = "Windows of 10 ms: 48 of 16 recordings; 16 last, incomplete ones were left out."
+    assert data.note == note
+
+
+def test_a_split_divides_recordings_not_windows(tmp_path):
+    data = windows(tmp_path, parts=("",), split="random-90-10")
+    assert len(data.test_labels) == 2 * 3  # one recording of each class, three windows each
+    assert "all windows of one are on one side" in data.note
+    for seed in range(3):
+        again = windows(tmp_path, parts=("",), split="random-90-10", split_seed=seed)
+        assert again.test_labels.tolist() == [0] * 3 + [1] * 3
+
+
+def test_windows_without_events_are_left_out_and_counted(tmp_path):
+    windows(tmp_path)
+    events = evenly(350, 100)
+    quiet = take(events, (events.t < 10_005) | (events.t >= 20_005))
+    write(tmp_path / "train" / "a" / "gap.bs2", nmnist(quiet))
+    data = load("eventfolder", tmp_path, num_steps=2, window_ms=10)
+    assert data.train_labels.tolist() == [0] * 14 + [1] * 12
+    assert len(data.train_images) == 26
+    assert int(data.train_images.long().sum(dim=(1, 2, 3, 4)).min()) == 100
+    assert "1 samples without events were left out." in data.note
+    share = data.train_images[:, :, 1].double() / 255
+    assert data.std[1] == pytest.approx((share**2).mean().sqrt().item(), rel=1e-3)
+
+
+def test_recordings_shorter_than_a_window_are_counted(tmp_path):
+    windows(tmp_path)
+    write(tmp_path / "test" / "b" / "short.bs2", nmnist(evenly(50, 100)))
+    data = load("eventfolder", tmp_path, num_steps=2, window_ms=10)
+    assert "1 recordings are shorter than a window and give none." in data.note
+    with pytest.raises(ValueError, match="No training recording .* window of 50 ms"):
+        load("eventfolder", tmp_path, num_steps=2, window_ms=50)
+
+
+def test_a_clock_that_jumps_does_not_make_a_million_windows(tmp_path):
+    made_up.eventfolder(tmp_path, ending=".npz")
+    events = make_up(100)
+    late = dataclasses.replace(events, t=np.where(np.arange(100) < 50, events.t, 1 << 40))
+    path = write(tmp_path / "train" / "left" / "jump.npz", npz(late))
+    with pytest.raises(
+        ValueError, match=rf"{path}.* windows hold events\. Its clock seems"
+    ):
+        load("eventfolder", tmp_path, window_ms=10)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_recording_out_of_order_gives_the_same_windows(tmp_path, backward):
+    order = np.random.default_rng(0).permutation(350) if backward else np.arange(350)
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            events = take(evenly(350, 100), order)
+            write(tmp_path / part / name / "0.bs2", nmnist(events))
+    data = load("eventfolder", tmp_path, num_steps=2, window_ms=10)
+    wanted = to_frames(take(evenly(350, 100), slice(0, 100)), 2, span=(5, 10_005))[0]
+    assert np.array_equal(data.train_images[0], wanted)
+
+
+def test_a_folder_that_holds_no_classes_is_described(tmp_path):
+    with pytest.raises(ValueError, match="a folder of your own recordings: name it with"):
+        load("eventfolder")
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        load("eventfolder", tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"train/CLASS/\* .*; it is empty\. Name"):
+        load("eventfolder", tmp_path)
+    made_up.eventfolder(tmp_path / "one", parts=("",), classes=("left",))
+    with pytest.raises(
+        FileNotFoundError, match=r"two class folders or more; it holds left"
+    ):
+        load("eventfolder", tmp_path / "one", split="random-90-10")
+
+
+def test_a_class_without_recordings_or_a_test_set_is_named(tmp_path):
+    made_up.eventfolder(tmp_path)
+    write(tmp_path / "train" / "both" / "readme.txt", b"")
+    with pytest.raises(
+        FileNotFoundError, match=r"\.aedat, .* there are none in train/both"
+    ):
+        load("eventfolder", tmp_path)
+    write(tmp_path / "train" / "both" / "0.bs2", nmnist(make_up()))
+    with pytest.raises(FileNotFoundError, match="only one of them has both"):
+        load("eventfolder", tmp_path)
+
+
+def test_a_damaged_recording_is_named(tmp_path):
+    made_up.eventfolder(tmp_path)
+    path = write(tmp_path / "test" / "left" / "9.bs2", b"123456")
+    with pytest.raises(ValueError, match=rf"{path} .* at byte 5"):
+        load("eventfolder", tmp_path)

@@ -1,0 +1,198 @@
+"""What is particular to one kind of event file, and how a file's kind is told."""
+
+import numpy as np
+import pytest
+from made_up_events import (
+    AEDAT2_HEADER,
+    AEDAT3_HEADER,
+    aedat2,
+    aedat3,
+    make_up,
+    nmnist,
+    npz,
+    packet,
+    polarity_words,
+    rows,
+    take,
+    write,
+)
+
+from bntt.data.events import read_aedat3, read_nmnist, read_npz, read_recording
+
+START = len(AEDAT3_HEADER)
+
+
+def test_aedat3_counts_what_is_no_valid_polarity_event(tmp_path):
+    events = make_up(40)
+    invalid = packet(polarity_words(take(events, slice(0, 3)), valid=False))
+    data = (
+        packet([0] * 4, kind=0)
+        + packet(polarity_words(take(events, slice(0, 25))))
+        + invalid
+        + packet([0] * 18, kind=3, size=36)
+        + packet([0] * 6, kind=77, size=8)
+        + packet(polarity_words(take(events, slice(25, 40))))
+    )
+    got = read_aedat3(write(tmp_path / "a.aedat", AEDAT3_HEADER + data))
+    assert rows(got) == rows(events)
+    assert got.skipped == {"special": 2, "imu6": 2, "type 77": 3, "invalid": 3}
+
+
+def test_aedat3_follows_the_packets_clock(tmp_path):
+    events = make_up(60, start=2**33 - 1000)
+    got = read_aedat3(write(tmp_path / "a.aedat", aedat3(events)))
+    assert np.array_equal(got.t, events.t)
+
+
+def test_aedat3_reads_the_used_places_of_a_packet(tmp_path):
+    events = make_up(6)
+    words = polarity_words(events)
+    data = packet(words, places=6, number=4) + packet(words)
+    got = read_aedat3(write(tmp_path / "a.aedat", AEDAT3_HEADER + data))
+    assert rows(got) == rows(events)[:4] + rows(events)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", r"holds no polarity events from byte \d+ .*, but nothing\."),
+        (packet([0, 0], kind=0), r"no polarity events .*, but \{'special': 1\}"),
+        (packet([0, 1]), r"no polarity events .*, but \{'invalid': 1\}"),
+        (packet([1, 1])[:27], rf"at byte {START} begins a header of 28 bytes, but .* ends"),
+        (packet([1, 1])[:-1], rf"at byte {START} begins a packet of 36 bytes, but .* ends"),
+        (packet([1, 1], size=4), rf"at byte {START} the header .*2 of 2 events of 4 bytes"),
+        (packet([1, 1], places=0, number=1), r"1 of 0 events"),
+        (packet([1, 1], kind=-1), r"type -1"),
+        (
+            packet([1, 1]) + packet([1, 1, 128 << 17 | 1, 1]),
+            rf"event 2, at byte {START + 72}, lies at x=128, y=0, outside .*128x128",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_aedat3_file_is_said(tmp_path, data, expected):
+    with pytest.raises(ValueError, match=expected):
+        read_aedat3(write(tmp_path / "a.aedat", AEDAT3_HEADER + data))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (AEDAT2_HEADER, r"says AEDAT 2\.0; read_aedat2 reads it"),
+        (AEDAT3_HEADER[:-15], r"must end with the line '#!END-HEADER'.* at byte \d+ of"),
+        (AEDAT3_HEADER.replace(b"RAW", b"PNG"), r"at byte 14, says .* packed as 'PNG'"),
+    ],
+)
+def test_another_header_is_not_taken_for_aedat3(tmp_path, data, expected):
+    with pytest.raises(ValueError, match=expected):
+        read_aedat3(write(tmp_path / "a.aedat", data))
+
+
+def test_a_row_of_240_moves_the_clock_on_and_is_counted(tmp_path):
+    records = bytes([1, 2, 0, 0, 9, 0, 240, 0, 0, 10, 3, 4, 0x80, 0, 11, 0, 240, 0, 0, 12])
+    path = write(tmp_path / "a.bin", records)
+    got = read_nmnist(path)
+    assert rows(got) == [(1, 2, 9, 0), (3, 4, 11 + 2**13, 1)]
+    assert got.skipped == {"overflow": 2}
+    tall = read_nmnist(path, width=300, height=300)
+    assert len(tall) == 4
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", r"holds no events: it ends at byte 0"),
+        (bytes(12), r"5 bytes each, but at byte 10 only 2 bytes are left"),
+        (
+            bytes(5) + bytes([34, 0, 0, 0, 0]),
+            r"event 1, at byte 5, lies at x=34, y=0, .*34x34",
+        ),
+        (
+            bytes([0, 240, 0, 0, 0, 0, 34, 0, 0, 0]),
+            r"event 0, at byte 5, lies at x=0, y=34",
+        ),
+        (bytes([0, 240, 0, 0, 0]), r"holds no events: its 1 records"),
+    ],
+)
+def test_what_is_wrong_with_a_five_byte_file_is_said(tmp_path, data, expected):
+    with pytest.raises(ValueError, match=expected):
+        read_nmnist(write(tmp_path / "a.bin", data))
+
+
+def arrays(path, **changed):
+    """An archive of three events, some of its arrays changed or (None) left out."""
+    columns = {"t": [1, 2, 3], "x": [4, 5, 6], "y": [7, 8, 9], "p": [0, 1, 1]} | changed
+    kept = {
+        name: np.array(column) for name, column in columns.items() if column is not None
+    }
+    np.savez(path, **kept)  # type: ignore[arg-type] - its own options are not among them
+    return path
+
+
+@pytest.mark.parametrize("p", [[0, 1, 1], [-1, 1, 1], [False, True, True]])
+def test_polarity_may_be_written_in_any_of_three_ways(tmp_path, p):
+    got = read_npz(arrays(tmp_path / "a.npz", p=p, extra=[1]))
+    assert rows(got) == [(4, 7, 1, 0), (5, 8, 2, 1), (6, 9, 3, 1)]
+    assert (got.width, got.height) == (7, 10)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (
+            {"t": None, "time": [1]},
+            r"must hold arrays t, x, y and p.* holds x\[3\].*time\[1\]",
+        ),
+        ({"t": [0.5, 1, 2]}, r"t must be whole numbers \(microseconds\), got float64"),
+        ({"x": [1, 2]}, r"lists of one length, but have shapes .*'x': \(2,\)"),
+        ({k: [] for k in "txyp"}, r"must be whole numbers|length 0"),
+        ({k: np.zeros(0, int) for k in "txyp"}, r"its arrays have length 0"),
+        ({"p": [0, 1, 2]}, r"p must be 0 or 1.* got int64 with values 0, 1, 2"),
+        ({"p": [0.0, 1.0, 1.0]}, r"p must be 0 or 1.* got float64"),
+        ({"y": [0, -1, 0]}, r"event 1 has y=-1, which is no pixel"),
+        ({"x": [0, 0, 128]}, r"event 2 lies at x=128, y=9, outside .*128x128"),
+        ({"t": [object()] * 3}, r"not a \.npz file of plain arrays .*pickle"),
+    ],
+)
+def test_what_is_wrong_with_arrays_is_said(tmp_path, changed, expected):
+    with pytest.raises(ValueError, match=expected):
+        read_npz(arrays(tmp_path / "a.npz", **changed), width=128, height=128)
+
+
+def test_a_single_array_is_not_taken_for_an_archive(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"single array \(\.npy\)"):
+        read_npz(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "side"),
+    [
+        ("a.aedat", aedat2, 128),
+        ("a.AEDAT", aedat3, 128),
+        ("a.bin", nmnist, 34),
+        ("a.bs2", nmnist, 128),
+    ],
+)
+def test_a_recording_is_read_by_its_ending(tmp_path, name, make, side):
+    events = make_up(width=side, height=side)
+    got = read_recording(write(tmp_path / name, make(events)))
+    assert rows(got) == rows(events)
+    assert (got.width, got.height) == (side, side)
+
+
+def test_an_archive_of_arrays_is_read_by_its_ending_on_a_sensor_as_large_as_it_needs(
+    tmp_path,
+):
+    events = make_up(width=50, height=40)
+    got = read_recording(write(tmp_path / "a.npz", npz(events)))
+    assert rows(got) == rows(events)
+    assert (got.width, got.height) == (max(events.x) + 1, max(events.y) + 1)
+
+
+def test_other_files_are_no_recordings(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"photo\.jpg does not end like .*\.aedat, .* read"
+    ):
+        read_recording(tmp_path / "photo.jpg")
+    with pytest.raises(FileNotFoundError):
+        read_recording(tmp_path / "nowhere.aedat")

@@ -1,0 +1,136 @@
+"""Every recipe of a set that lies in files trains on such files, made up, and is evaluated."""
+
+import json
+import math
+import re
+
+import made_up_event_sets as event_sets
+import made_up_mnist
+import numpy as np
+import pytest
+
+from bntt.config import load_recipe
+from bntt.data.digits import scans
+from bntt.data.events import digits_dvs
+from bntt.data.events.splits import split
+from bntt.evaluate import evaluate_run
+from bntt.train import train
+
+
+def cifar10dvs(folder, _):
+    event_sets.cifar10dvs(folder / "CIFAR10-DVS", each=3)
+
+
+def nmnist(folder, _):
+    event_sets.nmnist(folder / "N-MNIST", train=2, test=1)
+
+
+def dvs_gesture(folder, _):
+    event_sets.dvs_gesture(folder / "DvsGesture")
+
+
+def mnist(folder, monkeypatch):
+    made_up_mnist.publish(monkeypatch, "mnist").write(folder / "MNIST" / "raw")
+
+
+def few_digits(_, monkeypatch):
+    pixels, labels, sha256 = scans()
+    monkeypatch.setattr(digits_dvs, "scans", lambda: (pixels[:100], labels[:100], sha256))
+
+
+# A recipe's files, what of it is cut to fit them, and how many samples they hold. The size
+# of a batch gives two in the one epoch.
+SETS = {
+    "cifar10dvs-vgg7": (
+        cifar10dvs,
+        ["split=random-90-10", "image_size=16", "num_steps=3", "batch_size=10"],
+        {"train": 20, "validation": 0, "test": 10},
+    ),
+    "nmnist": (
+        nmnist,
+        ["image_size=8", "num_steps=3", "batch_size=8", "validation=4"],
+        {"train": 16, "validation": 4, "test": 10},
+    ),
+    "dvs-gesture": (
+        dvs_gesture,
+        ["image_size=16", "num_steps=3", "batch_size=11"],
+        {"train": 22, "validation": 0, "test": 11},
+    ),
+    "smnist": (
+        mnist,
+        ["batch_size=15", "validation=10"],
+        {"train": 30, "validation": 10, "test": 10},
+    ),
+    "digits-dvs": (
+        few_digits,
+        ["num_steps=3", "batch_size=40"],
+        {"train": 80, "validation": 0, "test": 20},
+    ),
+}
+every_recipe = pytest.mark.parametrize("name", SETS)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Trains by a recipe on files made up for it; returns the folders of both."""
+
+    def trained(name, *overrides):
+        write, cut, _ = SETS[name]
+        monkeypatch.setenv("BNTT_DATA", str(tmp_path / "cache"))
+        write(tmp_path / "data", monkeypatch)
+        cut = [*cut, "epochs=1", "precision=float32", *overrides]
+        options = {"data": tmp_path / "data", "device": "cpu", "quiet": True}
+        done = train(load_recipe(name, cut), tmp_path / "run", **options)
+        assert done["status"] == "finished"
+        assert done["step"] == 2
+        return tmp_path / "run", tmp_path / "data"
+
+    return trained
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_text())
+
+
+@every_recipe
+def test_a_recipe_trains_on_its_files_and_is_evaluated_on_every_test_sample(name, run):
+    folder, data = run(name)
+    entries = map(json.loads, (folder / "log.jsonl").read_text().splitlines())
+    losses = [entry["loss"] for entry in entries if "loss" in entry]
+    assert len(losses) == 2
+    assert all(map(math.isfinite, losses))
+    info = read(folder, "run.json")
+    assert info["images"] == SETS[name][2]
+    assert info["source"]
+    assert all(re.fullmatch("[0-9a-f]{64}", sha256) for sha256 in info["source"].values())
+    result = evaluate_run(folder, data=data, seeds=(0,), device="cpu", quiet=True)
+    assert result.images == SETS[name][2]["test"]
+    assert len(result.mean) == load_recipe(folder / "recipe.toml").num_steps
+    assert read(folder, "evaluation.json")["images"] == result.images
+
+
+def test_every_recipe_of_files_is_here():
+    from bntt.config import recipe_names
+
+    embedded_or_cifar = {"digits", "cifar10", "cifar100"}
+    of_files = {n for n in recipe_names() if load_recipe(n).dataset not in embedded_or_cifar}
+    assert of_files == set(SETS)
+
+
+def test_a_run_records_the_split_it_was_trained_on(run):
+    seeds = {}
+    folder, _ = run("cifar10dvs-vgg7", "split_seed=3")
+    chosen = split("random-90-10", np.repeat(np.arange(10), 3), 3)
+    info = read(folder, "run.json")
+    assert info["source"]["split random-90-10 seed 3"] == chosen.sha256
+    assert "no official split" in info["note"]
+    assert seeds == {}
+
+
+@pytest.mark.parametrize("encoder", ["pixels", "permuted"])
+def test_sequential_mnist_pixel_by_pixel_takes_the_settings_its_recipe_names(encoder, run):
+    run("smnist", "arch=seq-long", f"encoder={encoder}", "num_steps=56", "window=28")
+
+
+def test_neuromorphic_augmentation_goes_with_recordings(run):
+    run("cifar10dvs-vgg7", "augment=nda")
