@@ -9,33 +9,30 @@ are written anew in these formats: 3.1 by the tests' own writer, 4 by dv-process
 Each file is read by ours and by every independent reader that is there, and all events are
 compared, in their order:
 
-* `by_description`: below, event after event with `struct`, from the formats' public
-  descriptions and with nothing of ours;
+* `by_description`: event after event with `struct`, written from the formats' public
+  descriptions with nothing of ours (`independent_event_readers.py`);
 * `tonic`, if installed. It is GPL: only compared with here, never needed, in no extra;
 * `dv_processing`, if installed, for AEDAT 4, which ours reads through the library aedat.
 
 Expelliarmus, also GPL, reads Prophesee's formats only, none of these.
 
-Ours gives image coordinates and 1 for ON; what a reader gives in another convention is
-turned into that first, as said beside it. Also measured: the time in which ours reads a
-real AEDAT 2.0 recording repeated to 500,000 events.
+Also measured: the time in which ours reads a real AEDAT 2.0 recording repeated to 500,000
+events.
 """
 
 import argparse
-import importlib.metadata
-import importlib.util
 import json
 import platform
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
-import numpy as np
+import independent_event_readers as independent
+from independent_event_readers import columns, installed
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -54,111 +51,20 @@ MANY = 500_000
 REPEATS = 15
 
 
-def columns(*values):
-    """Rows of Python numbers."""
-    lists = (np.asarray(column).astype(np.int64).tolist() for column in values)
-    return list(zip(*lists, strict=True))
-
-
-def five_bytes_by_description(path):
-    """X, y, polarity and 23 bits of microseconds, all big-endian, in 5 bytes."""
-    records = struct.iter_unpack(">BBBH", path.read_bytes())
-    return [(x, y, high % 128 * 65536 + low, high // 128) for x, y, high, low in records]
-
-
-def aedat2_by_description(path):
-    """Comment lines, then address and time: bit 0 clear for ON, x from the right, y up."""
-    events, wraps, before = [], 0, 0
-    with path.open("rb") as file:
-        at = 0
-        while file.read(1) == b"#":
-            file.readline()
-            at = file.tell()
-        file.seek(at)
-        while record := file.read(8):
-            address, t = struct.unpack(">II", record)
-            wraps += before - t > 2**31
-            before = t
-            if address < 2**15:
-                x, y = 127 - address // 2 % 128, 127 - address // 256 % 128
-                events.append((x, y, wraps * 2**32 + t, 1 - address % 2))
-    return events
-
-
-def aedat3_by_description(path):
-    """Packets of little-endian words: a header of 28 bytes, then 8 bytes per event."""
-    events = []
-    with path.open("rb") as file:
-        while file.readline() != b"#!END-HEADER\r\n":
-            pass
-        while header := file.read(28):
-            kind, _, size, _, overflows, places, number, _ = struct.unpack("<2h6i", header)
-            body = file.read(size * places)
-            for k in range(number if kind == 1 else 0):
-                word, t = struct.unpack_from("<Ii", body, k * size)
-                if word % 2:
-                    t += overflows * 2**31
-                    events.append((word >> 17, word // 4 % 2**15, t, word // 2 % 2))
-    return events
-
-
-@cache
-def tonic():
-    """Tonic's module of readers alone: the whole package wants audio libraries too."""
-    file = Path(importlib.util.find_spec("tonic").origin).with_name("io.py")
-    spec = importlib.util.spec_from_file_location("tonic_io", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def five_bytes_by_tonic(path):
-    """In our convention."""
-    events = tonic().read_mnist_file(str(path), dtype=tonic().events_struct)
-    return columns(events["x"], events["y"], events["t"], events["p"])
-
-
-def aedat2_by_tonic(path):
-    """Bits as they are, and bits 8 to 14 called x: 1 is OFF, both axes run backwards."""
-    _, events = tonic().read_dvs_128(str(path))
-    x, y = events["x"].astype(int), events["y"].astype(int)
-    return columns(127 - y, 127 - x, events["t"], ~events["p"])
-
-
-def aedat3_by_tonic(path):
-    """In our convention, of packets whose clock has not run over."""
-    _, events = tonic().read_dvs_ibm(str(path))
-    return columns(events["x"], events["y"], events["t"], events["p"])
-
-
-def aedat4_by_dv_processing(path):
-    """In our convention."""
-    import dv_processing as dv
-
-    recording, batches = dv.io.MonoCameraRecording(str(path)), []
-    while (batch := recording.getNextEventBatch()) is not None:
-        batches.append(batch.numpy())
-    events = np.concatenate(batches)
-    return columns(events["x"], events["y"], events["timestamp"], events["polarity"])
-
-
-def write_aedat4(path, events):
-    """Write a recording with dv-processing."""
-    import dv_processing as dv
-
-    size = (events.width, events.height)
-    config = dv.io.MonoCameraWriter.EventOnlyConfig("DVS128", size)
-    store = dv.EventStore()
-    for x, y, t, on in columns(events.x, events.y, events.t, events.polarity):
-        store.push_back(t, x, y, bool(on))
-    dv.io.MonoCameraWriter(str(path), config).writeEvents(store)
-
-
 GESTURE = partial(read_nmnist, width=128, height=128)
-FIVE_BYTES = {"by_description": five_bytes_by_description, "tonic": five_bytes_by_tonic}
-AEDAT2 = {"by_description": aedat2_by_description, "tonic": aedat2_by_tonic}
-AEDAT3 = {"by_description": aedat3_by_description, "tonic": aedat3_by_tonic}
-AEDAT4 = {"dv_processing": aedat4_by_dv_processing}
+FIVE_BYTES = {
+    "by_description": independent.five_bytes_by_description,
+    "tonic": independent.five_bytes_by_tonic,
+}
+AEDAT2 = {
+    "by_description": independent.aedat2_by_description,
+    "tonic": independent.aedat2_by_tonic,
+}
+AEDAT3 = {
+    "by_description": independent.aedat3_by_description,
+    "tonic": independent.aedat3_by_tonic,
+}
+AEDAT4 = {"dv_processing": independent.aedat4_by_dv_processing}
 FORMATS = {
     "N-MNIST": ("N-MNIST/*/*/*.bin", read_nmnist, FIVE_BYTES),
     "DVS128 Gesture in 5 bytes": ("gestures/*.bs2", GESTURE, FIVE_BYTES),
@@ -168,14 +74,6 @@ WRITTEN = {
     "DVS128 Gesture written as AEDAT 3.1": ("*.aedat", read_aedat3, AEDAT3),
     "DVS128 Gesture written as AEDAT 4": ("*.aedat4", read_aedat4, AEDAT4),
 }
-
-
-def installed(name):
-    """The version of a package, or None."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def there(readers):
@@ -208,7 +106,7 @@ def write_anew(data, folder):
         events = GESTURE(path)
         write(folder / f"{path.stem}.aedat", aedat3(events, per_packet=4096))
         if installed("dv_processing") and installed("aedat"):
-            write_aedat4(folder / f"{path.stem}.aedat4", events)
+            independent.write_aedat4(folder / f"{path.stem}.aedat4", events)
 
 
 def summary(files):
@@ -227,7 +125,7 @@ def speed(data):
     """Milliseconds for 500,000 events of AEDAT 2.0, from a file in the system's cache."""
     path = max(data.glob(FORMATS["AEDAT 2.0"][0]), key=lambda path: path.stat().st_size)
     whole = path.read_bytes()
-    start = len(whole) - 8 * len(aedat2_by_description(path))
+    start = len(whole) - 8 * len(independent.aedat2_by_description(path))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "many.aedat"
         repeats = 8 * MANY // (len(whole) - start) + 1

@@ -22,7 +22,7 @@ FLOORS = [  # a room may import only from floors below its own
     {"surrogate", "encode", "config", "hardware", "processes", "pool", "display"},
     {"data", "board", "errors", "interrupt", "pictures"},
     {"ops", "batches", "report"},
-    {"norm", "provenance"},
+    {"norm", "provenance", "overview"},
     {"neuron"},
     {"network"},
     {"vgg", "sequence", "resnet"},
@@ -32,6 +32,7 @@ FLOORS = [  # a room may import only from floors below its own
     {"evaluate", "weights", "early_exit", "energy", "robustness"},
     {"journal", "predict"},
     {"train", "benchmark", "printing"},
+    {"data_command"},
     {"cli"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

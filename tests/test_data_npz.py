@@ -102,6 +102,11 @@ def test_the_classes_names_come_along(saved):
         assert data.class_names == ("cat", "dog", "Ärger")
 
 
+def test_what_is_not_used_is_said(saved):
+    data = load("npz", saved(four(x_val=pixels(3, 8, 8), classnames=np.array(list("abc")))))
+    assert data.note == "Not used: x_val, classnames."
+
+
 def test_a_set_without_a_test_set_is_divided(saved):
     x, y = pixels(40, 8, 8), np.arange(40) % 2
     path = saved({"x": x, "y": y})

@@ -1,4 +1,4 @@
-"""Real recordings, where there are any: N-MNIST, DVS128 Gesture clips, objects in a hand."""
+"""Real recordings, where there are any: N-MNIST, gestures, objects in a hand."""
 
 import os
 import shutil

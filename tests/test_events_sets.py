@@ -1,11 +1,12 @@
 """CIFAR10-DVS, N-MNIST and DVS128 Gesture in their official layouts, made up small."""
 
 import shutil
+from typing import Any
 
 import made_up_event_sets as made_up
 import numpy as np
 import pytest
-from made_up_events import npz, write
+from made_up_events import make_up, npz, write
 
 from bntt.data import load
 from bntt.data.events.frames import to_frames
@@ -34,8 +35,10 @@ def write_set(name, folder):
 
 
 def load_set(name, folder, **wanted):
-    divided = {"split": "random-90-10"} if name == "cifar10dvs" else {}
-    return load(name, folder, **({"num_steps": 4, "image_size": 16} | divided | wanted))
+    small: dict[str, Any] = {"num_steps": 4, "image_size": 16}
+    if name == "cifar10dvs":
+        small["split"] = "random-90-10"
+    return load(name, folder, **(small | wanted))
 
 
 def test_cifar10_dvs_is_divided_as_named_and_says_so(tmp_path):
@@ -142,6 +145,19 @@ def test_a_second_load_opens_no_recording(tmp_path, monkeypatch, name):
         load_set(name, tmp_path / "set", num_steps=5)
 
 
+@pytest.mark.parametrize(
+    "other", [{"frames": "count"}, {"image_size": 12}, {"split_seed": 1}, {"num_steps": 3}]
+)
+def test_another_wish_is_another_cache(tmp_path, cache, other):
+    made_up.cifar10dvs(tmp_path / "set")
+    first = load_set("cifar10dvs", tmp_path / "set")
+    second = load_set("cifar10dvs", tmp_path / "set", **other)
+    shutil.rmtree(cache)
+    fresh = load_set("cifar10dvs", tmp_path / "set", **other)
+    assert second.train_images.equal(fresh.train_images)
+    assert not second.train_images.equal(first.train_images)
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_a_wrong_or_empty_folder_is_described(tmp_path, name):
     with pytest.raises(FileNotFoundError, match="there is no such folder"):
@@ -242,15 +258,14 @@ def test_lists_of_trials_that_are_damaged_are_refused(tmp_path):
 
 
 def test_events_that_a_full_pixel_drops_are_counted_in_the_note(tmp_path):
-    made = made_up.nmnist(tmp_path)
+    made_up.nmnist(tmp_path)
     data = load("nmnist", tmp_path, num_steps=1, image_size=1)
     assert "dropped" not in data.note  # 50 events a recording
     big = made_up.cifar10dvs(tmp_path / "dvs", each=2)
     for name in big:
         path = (tmp_path / "dvs" / name).with_suffix(".npz")
         (tmp_path / "dvs" / name).unlink()
-        write(path, npz(made_up.make_up(count=700)))
+        write(path, npz(make_up(count=700)))
     data = load_set("cifar10dvs", tmp_path / "dvs", num_steps=1, image_size=1)
     dropped = 20 * 700 - int(data.train_images.sum()) - int(data.test_images.sum())
     assert f"{dropped} of 14000 events were dropped because a pixel" in data.note
-    assert made

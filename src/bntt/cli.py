@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .data_command import data as data_command
 from .errors import is_bad_input, one_line, writing
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # newer typers bring a click of their own
@@ -172,6 +173,9 @@ def predict(
         _print_json(checkpoint=str(run / "best.safetensors"), seed=seed, pictures=pictures)
     else:
         print_predictions(found)
+
+
+app.command("data", epilog="Example: bntt data cifar10 --from data")(data_command)
 
 
 @app.command(epilog="Example: bntt recipes")

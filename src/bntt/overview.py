@@ -36,6 +36,11 @@ class Overview:
     source: dict[str, str]
     """SHA-256 by name."""
 
+    @property
+    def events(self) -> bool:
+        """Whether a sample is frames of events."""
+        return len(self.shape) == 4
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything, ready for JSON."""
         return asdict(self)
@@ -103,13 +108,17 @@ def draw(data: Dataset, path: Path) -> None:
         image_sheet(rows, path, title)
 
 
-def in_cache() -> dict[str, bool | None]:
-    """Say of every set whether the cache holds it; None where there is nothing to hold."""
+def catalogue() -> dict[str, dict[str, Any]]:
+    """Return every set's description by name, ready for JSON.
+
+    Beside what `Description` says, ``"cached"`` is whether the cache holds the set: None
+    where there is nothing to hold.
+    """
     try:
         cache = cache_folder()
     except ImportError:  # no folder is named, and the platform's is not known
-        return dict.fromkeys(CATALOGUE)
+        cache = None
     return {
-        name: described.lies_in(cache) if described.signs else None
-        for name, described in CATALOGUE.items()
+        name: asdict(one) | {"cached": one.lies_in(cache) if cache and one.signs else None}
+        for name, one in CATALOGUE.items()
     }

@@ -2,8 +2,9 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .evaluate import Evaluation
+from .overview import Overview
 from .predict import Prediction
+
+FEW = 20
+"""Classes that are all printed."""
 
 
 def print_training(done: dict[str, Any], next_command: list[str]) -> None:
@@ -54,10 +59,66 @@ def print_predictions(found: Iterable[Prediction]) -> None:
         _print_table(("step", "class", "probability"), rows)
 
 
-def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_catalogue(sets: Mapping[str, Mapping[str, Any]]) -> None:
+    """What :func:`bntt.overview.catalogue` returned."""
+    head = ("name", "kind", "channels x pixels", "classes", "train", "test", "in cache")
+    rows = [
+        (
+            name,
+            one["kind"],
+            one["shape"] or "yours",
+            *(str(one[key] or "-") for key in ("classes", "train", "test")),
+            {True: "yes", False: "no", None: "-"}[one["cached"]],
+        )
+        for name, one in sets.items()
+    ]
+    _print_table(head, rows, left=3)
+    print("\nTerms and origin:")
+    for name, one in sets.items():
+        if one["place"]:
+            how = " (downloaded when asked for)" if one["downloads"] else ""
+            print(f"{name:14} {one['terms']}; {one['place']}{how}")
+        else:
+            print(f"{name:14} your own: {one['layout']}")
+
+
+def print_overview(found: Overview, sheet: str | None) -> None:
+    """What is in a set, and where its contact sheet went."""
+    what = (
+        "frames of events, steps x (OFF, ON) x rows x columns" if found.events else "images"
+    )
+    lines = {
+        "set": f"{found.title} ({found.name})",
+        "train": f"{sum(found.train)} samples",
+        "test": f"{sum(found.test)} samples",
+        "shape": f"{' x '.join(map(str, found.shape))}, {what}",
+        "mean": " ".join(f"{value:g}" for value in found.mean),
+        "std": " ".join(f"{value:g}" for value in found.std),
+        "classes": str(len(found.class_names)),
+        "per class": f"train {_spread(found.train)}; test {_spread(found.test)}",
+        "sheet": sheet or "none",
+        "cache": found.cache or "none: the files are read each time",
+    }
+    for name, value in lines.items():
+        print(f"{name:10} {value}")
+    for name, sha256 in found.source.items():
+        print(f"{'SHA-256':10} {sha256[:12]}… {name}")
+    if len(found.class_names) <= FEW:
+        counts = zip(found.class_names, found.train, found.test, strict=True)
+        rows = [(name, str(train), str(test)) for name, train, test in counts]
+        _print_table(("class", "train", "test"), rows, left=1)
+    if found.note:
+        print(f"Note: {found.note}")
+
+
+def _spread(counts: Sequence[int]) -> str:
+    return f"{min(counts)} to {max(counts)}, median {median(counts):g}"
+
+
+def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> None:
     table = Table(box=None)
-    for name in head:
-        table.add_column(name, justify="right")
+    for column, name in enumerate(head):
+        table.add_column(name, justify="left" if column < left else "right")
     for row in rows:
         table.add_row(*map(Text, row))  # a class name may hold what is markup to rich
     Console().print(table)

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -81,6 +81,13 @@ def verify(folder: Path) -> None:
             last = min(first + meta["chunk"], meta["rows"])
             if rows_sha256(folder / f"{name}.npy", first, last) != wanted:
                 raise _damaged(folder, f"rows {first} to {last - 1} of {name} have changed")
+
+
+def folder_of(array: np.ndarray) -> Path:
+    """Return the folder of the cache that an array, or a part of it, is mapped from."""
+    while not isinstance(array, np.memmap):
+        array = cast(np.ndarray, array.base)
+    return Path(str(array.filename)).parent
 
 
 def fingerprint(files: Iterable[tuple[str, int]]) -> str:

@@ -1,6 +1,7 @@
 """What an image or event set is, how it is asked for, how a validation split is drawn."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -50,6 +51,8 @@ class Dataset:
     """SHA-256 of every file read, or of the list of them, and of the split, by name."""
     note: str = ""
     """What a reader of the results must be told, such as that splits differ; or empty."""
+    cache: Path | None = None
+    """Folder of the arrays that were made of the set; None if there are none."""
 
     @property
     def events(self) -> bool:

@@ -17,6 +17,7 @@ from .places import what_is_there
 
 DIVIDED = ("x_train", "y_train", "x_test", "y_test")
 WHOLE = ("x", "y")
+NAMES = "class_names"
 Arrays = dict[str, np.ndarray]
 Part = tuple[np.ndarray, np.ndarray]
 """Samples and labels."""
@@ -32,7 +33,7 @@ def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
     path = _locate(root)
     arrays = _read(path)
     train, test, chosen = _parts(path, arrays, wanted)
-    names = class_names(path, arrays.get("class_names"), train[1], test[1])
+    names = class_names(path, arrays.get(NAMES), train[1], test[1])
     train_images = _images(path, train[0], wanted.image_size)
     mean, std = _moments(train_images)
     with path.open("rb") as file:
@@ -47,7 +48,7 @@ def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
         mean=mean,
         std=std,
         source={path.name: sha256} | (chosen.source if chosen else {}),
-        note=chosen.note if chosen else "",
+        note=_note(arrays, chosen),
     )
 
 
@@ -72,7 +73,7 @@ def _read(path: Path) -> Arrays:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(".npy")]
             return {n.removesuffix(".npy"): _array(path, archive, n) for n in names}
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise ValueError(
             f"{path} is no whole .npz file: {error}. Copy or save it again."
         ) from error
@@ -133,6 +134,13 @@ def _same_shape(path: Path, train: np.ndarray, test: np.ndarray) -> None:
             f"{train.shape[1:]} and {test.shape[1:]}, read with the channels before the "
             f"rows."
         )
+
+
+def _note(arrays: Arrays, chosen: Split | None) -> str:
+    used = {*(WHOLE if chosen else DIVIDED), NAMES}
+    unused = [name for name in arrays if name not in used]
+    ignored = f"Not used: {', '.join(unused)}." if unused else ""
+    return " ".join(filter(None, (chosen.note if chosen else "", ignored)))
 
 
 def _images(path: Path, pixels: np.ndarray, size: int) -> torch.Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .cache import cache_folder, fingerprint
+from .cache import cache_folder, fingerprint, folder_of
 from .dataset import Dataset, Wanted
 from .decode import cached_images, mean_and_deviation
 from .events.layout import find, folders, recordings
@@ -62,6 +62,7 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
         std=std,
         source=_source(folder, sizes),
         note=_note(len(train), len(test)),
+        cache=folder_of(sums),
     )
 
 

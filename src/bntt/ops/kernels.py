@@ -2,7 +2,7 @@
 
 Arrays are ``[T, M·C]`` with the channel fastest; one of no length stands for one that is
 not there. Inside a block a tile of elements runs through all of time while it is in cache.
-Loops touch few arrays each: past eight pairs that might overlap, LLVM stops vectorising.
+Loops touch few arrays each: past some pairs that might overlap, LLVM stops vectorising.
 """
 
 import typing
@@ -113,26 +113,26 @@ def _repeat(x, tile):
 
 @_compile
 @typing.no_type_check
-def _integrate(z, a, b, leak, v):
-    """``v`` becomes ``u``: one time-step of a tile (M1)."""
+def _fire(z, a, b, leak, v_threshold, drop, hard, v, spikes):
+    """One time-step of a tile: integrate, fire and reset ``v`` (M1-M3)."""
+    zero = v_threshold - v_threshold
     for n in range(len(v)):
-        v[n] = leak * v[n] + (a[n] * widen(z[n]) + b[n])
+        u = leak * v[n] + (a[n] * widen(z[n]) + b[n])
+        fired = u > v_threshold
+        spikes[n] = spike(fired, spikes[n])
+        v[n] = zero if fired & hard else u - (drop if fired else zero)
 
 
 @_compile
 @typing.no_type_check
-def _reset(u, v_threshold, reset, v):
-    """``v`` after the reset of ``u`` (M3); they may be one array."""
+def _retrace(z, a, b, leak, v_threshold, drop, hard, v, membrane):
+    """The same, keeping ``u`` where :func:`_fire` keeps the spikes."""
     zero = v_threshold - v_threshold
-    if reset == SOFT:
-        for n in range(len(u)):
-            v[n] = u[n] - (v_threshold if u[n] > v_threshold else zero)
-    elif reset == HARD:
-        for n in range(len(u)):
-            v[n] = zero if u[n] > v_threshold else u[n]
-    else:
-        for n in range(len(u)):
-            v[n] = u[n]
+    for n in range(len(v)):
+        u = leak * v[n] + (a[n] * widen(z[n]) + b[n])
+        fired = u > v_threshold
+        membrane[n] = u
+        v[n] = zero if fired & hard else u - (drop if fired else zero)
 
 
 @_compile
@@ -141,6 +141,7 @@ def forward(first, last, z, a, b, v0, rows, scalars, reset, spikes, v_last):
     """Integrate, fire and reset, a tile at a time (M1-M3)."""
     (T, C), size = a.shape, z.shape[1]
     leak, v_threshold = scalars[0], scalars[1]
+    drop, hard = v_threshold * (reset == SOFT), reset == HARD
     tile = _tile(T, C, 2)
     scale, shift = _repeat(a, tile), _repeat(b, tile)
     scratch = np.empty(tile, a.dtype)
@@ -150,11 +151,10 @@ def forward(first, last, z, a, b, v0, rows, scalars, reset, spikes, v_last):
         v = scratch[: n1 - n0]
         _copy_or_zero(v0, n0, v)
         for t in range(T):
-            _integrate(z[t, n0:n1], scale[t], shift[t], leak, v)
-            s = spikes[t, n0:n1]
-            for n in range(len(v)):
-                s[n] = spike(v[n] > v_threshold, s[n])
-            _reset(v, v_threshold, reset, v)
+            _fire(
+                *(z[t, n0:n1], scale[t], shift[t]),
+                *(leak, v_threshold, drop, hard, v, spikes[t, n0:n1]),
+            )
         if len(v_last) > 0:
             v_last[n0:n1] = v
 
@@ -208,16 +208,21 @@ def _through_reset(u, slope, v_threshold, reset, detached, h):
 
 @_compile
 @typing.no_type_check
-def _step_back(z, a, ds, slope, leak, g, ag, sum_gz, sum_g):
-    """One step of the reverse scan; ``g`` comes as ``r·h`` and leaves as the next ``h``."""
-    for n in range(len(g)):
-        g[n] += widen(ds[n]) * slope[n]
+def _step_back(a, ds, slope, leak, h, ag):
+    """One step of the reverse scan: ``slope`` becomes ``g``, and ``h`` the next ``h``."""
+    for n in range(len(h)):
+        g = h[n] + widen(ds[n]) * slope[n]
+        slope[n] = g
+        ag[n] = narrow(a[n] * g, ag[n])
+        h[n] = leak * g
+
+
+@_compile
+@typing.no_type_check
+def _add_up(g, z, sum_gz, sum_g):
     for n in range(len(g)):
         sum_gz[n] += g[n] * widen(z[n])
         sum_g[n] += g[n]
-    for n in range(len(g)):
-        ag[n] = narrow(a[n] * g[n], ag[n])
-        g[n] *= leak
 
 
 @_compile
@@ -240,6 +245,7 @@ def backward(
     """The reverse scan (M9): ``ag``, ``dv0`` and each block's sums of ``g·z`` and ``g``."""
     (T, C), size = a.shape, z.shape[1]
     leak, v_threshold = scalars[0], scalars[1]
+    drop, hard = v_threshold * (reset == SOFT), reset == HARD
     tile = _tile(T, C, 5)
     scale, shift = _repeat(a, tile), _repeat(b, tile)
     sum_gz, sum_g, membrane = (
@@ -254,21 +260,21 @@ def backward(
         end = min(size, (block + 1) * rows * C)
         for n0 in range(block * rows * C, end, tile):
             n1 = min(n0 + tile, end)
-            h, width = carry[: n1 - n0], n1 - n0
+            width = n1 - n0
+            h, g = carry[:width], slope[:width]
             _copy_or_zero(v0, n0, h)
             for t in range(T):  # the membrane, computed once more rather than stored
-                _integrate(z[t, n0:n1], scale[t], shift[t], leak, h)
-                membrane[t, :width] = h
-                _reset(h, v_threshold, reset, h)
+                _retrace(
+                    z[t, n0:n1], scale[t], shift[t], leak, v_threshold, drop, hard, h,
+                    membrane[t, :width],
+                )  # fmt: skip
             _copy_or_zero(dv_last, n0, h)
             for t in range(T - 1, -1, -1):
                 u = membrane[t, :width]
-                _slope(u, v_threshold, kind, constants[0], constants[1], slope)
-                _through_reset(u, slope, v_threshold, reset, detached, h)
-                _step_back(
-                    z[t, n0:n1], scale[t], ds[t, n0:n1], slope, leak, h,
-                    ag[t, n0:n1], sum_gz[t], sum_g[t],
-                )  # fmt: skip
+                _slope(u, v_threshold, kind, constants[0], constants[1], g)
+                _through_reset(u, g, v_threshold, reset, detached, h)
+                _step_back(scale[t], ds[t, n0:n1], g, leak, h, ag[t, n0:n1])
+                _add_up(g, z[t, n0:n1], sum_gz[t], sum_g[t])
             if len(dv0) > 0:
                 dv0[n0:n1] = h
         _gather(sum_gz, sums_gz[block])

@@ -48,7 +48,7 @@ def event_sheet(rows: Rows, path: str | Path, title: str) -> None:
     """Draw the frames of one recording per class, and its time surface.
 
     Brighter (ON) is red, darker (OFF) blue, and stronger the more events there were. The
-    time surface shows at every pixel how lately an event was there.
+    time surface shows how lately there was an event at a pixel, and of which polarity.
 
     Args:
         rows: Per class uint8 [T, 2, H, W]; of more than 10 frames 10 are drawn.
@@ -133,8 +133,9 @@ def _event_strip(frames: np.ndarray, shown: np.ndarray) -> np.ndarray:
     full = np.percentile(there, 95) if len(there) else 1.0
     strength = np.where(counts > 0, 0.3 + 0.7 * np.minimum(counts / full, 1), 0)
     tiles = [_enlarged(_coloured(strength[t]), 96) for t in shown]
-    surface = _enlarged(_coloured(time_surface(counts)), 96)
-    return _strip([*tiles, surface], line=0.8)
+    surface = time_surface(counts)
+    latest = np.where(surface == surface.max(0), surface, 0)
+    return _strip([*tiles, _enlarged(_coloured(latest), 96)], line=0.8)
 
 
 RED, BLUE = np.array([0.80, 0.10, 0.12]), np.array([0.08, 0.30, 0.75])

@@ -29,19 +29,12 @@ class Sheet:
         self.width = width
         self.height = height
         self.figure = new_figure((width / DPI, height / DPI))
+        self.pixels = np.full((height, width, 3), 255, dtype=np.uint8)
 
-    def picture(self, pixels: np.ndarray, left: int, top: int) -> None:
-        """Put pixels [H, W, 3] there, each as one pixel of the page."""
-        height, width = pixels.shape[:2]
-        place = (
-            left / self.width,
-            1 - (top + height) / self.height,
-            width / self.width,
-            height / self.height,
-        )
-        axes = self.figure.add_axes(place)
-        axes.imshow(pixels, interpolation="nearest")
-        axes.set_axis_off()
+    def picture(self, colours: np.ndarray, left: int, top: int) -> None:
+        """Put colours [H, W, 3] in [0, 1] there, each on one pixel of the page."""
+        height, width = colours.shape[:2]
+        self.pixels[top : top + height, left : left + width] = (colours * 255).round()
 
     def words(self, text: str, left: float, top: float, **style: Any) -> None:
         """Write there; the style is matplotlib's. What looks like mathematics is not."""
@@ -50,6 +43,9 @@ class Sheet:
 
     def save(self, path: str | Path) -> None:
         """Write the page; the ending of the name is the format."""
+        axes = self.figure.add_axes((0, 0, 1, 1))
+        axes.imshow(self.pixels, interpolation="nearest")
+        axes.set_axis_off()
         with _any_letters():
             self.figure.savefig(path, dpi=DPI)
 

@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from ..cache import cached, fingerprint
+from ..cache import cached, fingerprint, folder_of
 from ..dataset import Dataset, Wanted
 from .frames import FULL, check_frames, to_frames
 from .reading import read_recording
@@ -164,16 +164,23 @@ def in_order(events: Events) -> Events:
     """Return the events in order of time; those of one time stay in the order recorded."""
     if not events.backward:
         return events
-    order = np.argsort(events.t, kind="stable")
-    columns = (a[order] for a in (events.x, events.y, events.t, events.polarity))
-    return Events(*columns, events.width, events.height)
+    return _take(events, np.argsort(events.t, kind="stable"))
 
 
 def cut(events: Events, start_us: int, stop_us: int) -> Events:
     """Return the events at ``start_us <= t < stop_us`` of a recording in order of time."""
     first, last = np.searchsorted(events.t, (start_us, stop_us))
-    columns = (a[first:last] for a in (events.x, events.y, events.t, events.polarity))
-    return Events(*columns, events.width, events.height)
+    return _take(events, slice(first, last))
+
+
+def _take(events: Events, index: np.ndarray | slice) -> Events:
+    return replace(
+        events,
+        x=events.x[index],
+        y=events.y[index],
+        t=events.t[index],
+        polarity=events.polarity[index],
+    )
 
 
 def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
@@ -198,6 +205,7 @@ def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
         std=std,
         source=files | dict(listing.split or {}),
         note=" ".join([*listing.notes, *_counted(arrays)]),
+        cache=folder_of(arrays["frames"]),
     )
 
 

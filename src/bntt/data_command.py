@@ -1,0 +1,91 @@
+"""The command `bntt data`: what sets there are, and what is in one of them."""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import writing
+
+Root = Annotated[
+    Path | None,
+    typer.Option("--from", "--data", metavar="DIR", help="Where it lies; else the cache."),
+]
+Split = Annotated[
+    str, typer.Option(help="Of sets without a test set, such as random-90-10.")
+]
+Steps = Annotated[int, typer.Option(min=1, help="Events: frames of each sample.")]
+Size = Annotated[int, typer.Option(min=0, help="Side in pixels; 0 for the set's own.")]
+Frames = Annotated[
+    str, typer.Option(help="Events: frames of equal time, or of equal count.")
+]
+Window = Annotated[
+    int, typer.Option(min=0, help="eventfolder: milliseconds of each sample; 0 for all.")
+]
+SheetFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The picture drawn; else NAME-sheet.png."),
+]
+
+
+def data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A set's, or list.")] = "list",
+    root: Root = None,
+    split: Split = "none",
+    num_steps: Steps = 10,
+    image_size: Size = 0,
+    frames: Frames = "time",
+    window_ms: Window = 0,
+    sheet: SheetFile = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead.")
+    ] = False,
+) -> None:
+    """List the image and event sets; or fetch one, check it and draw some of it."""
+    if name == "list":
+        return _list(as_json)
+    from .overview import draw, load_whole, overview
+    from .printing import print_overview
+
+    loaded = load_whole(
+        name,
+        root,
+        split=split,
+        num_steps=num_steps,
+        image_size=image_size,
+        frames=frames,
+        window_ms=window_ms,
+    )
+    found = overview(loaded)
+    drawn = _drawn(partial(draw, loaded), sheet or Path(f"{name}-sheet.png"))
+    if as_json:
+        print(json.dumps(found.to_dict() | {"sheet": drawn}))
+    else:
+        print_overview(found, drawn)
+    return None
+
+
+def _list(as_json: bool) -> None:
+    from .overview import catalogue
+    from .printing import print_catalogue
+
+    sets = catalogue()
+    if as_json:
+        print(json.dumps(sets))
+    else:
+        print_catalogue(sets)
+
+
+def _drawn(draw: Callable[[Path], None], sheet: Path) -> str | None:
+    """Draw the contact sheet and return where, or say what that lacks."""
+    try:
+        with writing(sheet, "another file with --sheet"):
+            draw(sheet)
+    except ImportError as error:
+        print(f"No contact sheet: {error}", file=sys.stderr)
+        return None
+    return str(sheet)
