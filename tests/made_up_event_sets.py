@@ -15,6 +15,11 @@ LENGTH_US = 5_000
 FORMATS = {".aedat": aedat2, ".npz": npz, ".bin": five_bytes, ".bs2": five_bytes}
 
 
+def aedat2_transposed(events):
+    """The set's own files, whose rows are the pictures' columns."""
+    return aedat2(dataclasses.replace(events, x=events.y, y=events.x))
+
+
 def cifar10dvs(folder, each=3, classes=CIFAR10, ending=".aedat"):
     """Ten class folders of AEDAT 2.0 recordings; the first names as they are numbered."""
     made = {}
@@ -22,7 +27,7 @@ def cifar10dvs(folder, each=3, classes=CIFAR10, ending=".aedat"):
         for k in range(each):
             events = make_up(seed=1000 * label + k)
             made[f"{name}/cifar10_{name}_{k}{ending}"] = events
-    return _written(folder, made)
+    return _written(folder, made, FORMATS | {".aedat": aedat2_transposed})
 
 
 def nmnist(folder, train=2, test=1):
@@ -77,8 +82,8 @@ def eventfolder(
     return _written(folder, made)
 
 
-def _written(folder, made):
+def _written(folder, made, formats=FORMATS):
     for name, events in made.items():
         ending = name[name.rindex(".") :]
-        write(folder / name, FORMATS[ending](events))
+        write(folder / name, formats[ending](events))
     return made

@@ -60,19 +60,16 @@ def make_up(name):
     return MadeUp(arrays, plain, packed)
 
 
-def publish(monkeypatch, *names):
-    """Make up sets; their counts and checksums take the place of the real ones."""
-    made = {name: make_up(name) for name in names}
-    for name, one in made.items():
-        files = {
-            part: mnist_files.File(
-                file, md5(one.packed[f"{file}.gz"]), md5(one.plain[file])
-            )
-            for part, file in NAMES.items()
-        }
-        train, test = COUNTS[name]
-        replaced = dataclasses.replace(
-            SETS[name], files=files, train_counts=train, test_counts=test
-        )
-        monkeypatch.setitem(mnist_files.SETS, name, replaced)
-    return made[names[0]] if len(names) == 1 else tuple(made.values())
+def publish(monkeypatch, name):
+    """Make up a set; its counts and checksums take the place of the real ones."""
+    made = make_up(name)
+    files = {
+        part: mnist_files.File(file, md5(made.packed[f"{file}.gz"]), md5(made.plain[file]))
+        for part, file in NAMES.items()
+    }
+    train, test = COUNTS[name]
+    replaced = dataclasses.replace(
+        SETS[name], files=files, train_counts=train, test_counts=test
+    )
+    monkeypatch.setitem(mnist_files.SETS, name, replaced)
+    return made

@@ -138,6 +138,14 @@ def test_class_names_that_are_cut_off_are_refused(tmp_path, monkeypatch):
         load("cifar100", tmp_path)
 
 
+@pytest.mark.parametrize("option", [{"image_size": 64}, {"split": "random-90-10"}])
+def test_what_does_not_go_with_the_set_is_refused(tmp_path, monkeypatch, option):
+    publish(monkeypatch, "cifar10").write(1, tmp_path)
+    assert load("cifar10", tmp_path, image_size=32).train_images.shape[-1] == 32
+    with pytest.raises(ValueError, match=f"`{next(iter(option))}` .* CIFAR-10"):
+        load("cifar10", tmp_path, **option)
+
+
 HOSTILE = b"\x80\x02c__builtin__\nprint\nU\x13this pickle has run\x85R."
 
 

@@ -1,13 +1,19 @@
 """Downloads: from a server on this machine, and with every way in which they fail."""
 
+import dataclasses
+import hashlib
 import http.server
 import sys
 import threading
 
+import made_up_mnist
 import pytest
 from made_up_cifar import SETS, archive, publish
+from rich.progress import Progress
 
-from bntt.data import download, load
+from bntt.data import cifar_files, load, mnist_files
+from bntt.data.cache import cache_folder
+from bntt.data.download import Published, fetch
 
 NAME = SETS["cifar10"].versions[0].archive
 
@@ -16,6 +22,15 @@ NAME = SETS["cifar10"].versions[0].archive
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("BNTT_DATA", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+def move_home(monkeypatch, url):
+    """Let every set be published there, and MNIST at a second place that is gone."""
+    monkeypatch.setattr(cifar_files, "HOME", url)
+    for name, one in list(mnist_files.SETS.items()):
+        homes = (f"{url}gone/", url)
+        monkeypatch.setitem(mnist_files.SETS, name, dataclasses.replace(one, homes=homes))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture
@@ -34,8 +49,7 @@ def site(monkeypatch, tmp_path):
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setattr(download, "HOME", f"http://127.0.0.1:{server.server_port}/")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    move_home(monkeypatch, f"http://127.0.0.1:{server.server_port}/")
     yield folder, requests
     server.shutdown()
     server.server_close()
@@ -45,8 +59,7 @@ def site(monkeypatch, tmp_path):
 def nobody_answers(monkeypatch):
     server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
     server.server_close()
-    monkeypatch.setattr(download, "HOME", f"http://127.0.0.1:{server.server_port}/")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    move_home(monkeypatch, f"http://127.0.0.1:{server.server_port}/")
 
 
 def test_the_official_archive_is_fetched_once(monkeypatch, cache, site):
@@ -104,7 +117,7 @@ def test_without_pooch_the_extra_is_named(monkeypatch, cache):
     with pytest.raises(ImportError, match=expected):
         load("cifar10")
     monkeypatch.delenv("BNTT_DATA")
-    with pytest.raises(ImportError, match=expected):
+    with pytest.raises(ImportError, match=r"pip install bntt\[data\].*BNTT_DATA"):
         load("cifar10")
 
 
@@ -122,7 +135,74 @@ def test_a_cache_that_cannot_be_written(monkeypatch, cache):
 def test_the_cache_is_the_platforms_own_unless_named(monkeypatch, cache):
     import pooch
 
-    cifar10 = SETS["cifar10"]
-    assert download.cache_folder(cifar10) == cache
+    assert cache_folder() == cache
     monkeypatch.delenv("BNTT_DATA")
-    assert download.cache_folder(cifar10) == pooch.os_cache("bntt")
+    assert cache_folder() == pooch.os_cache("bntt")
+
+
+def in_small(monkeypatch, name, *homes):
+    """Make up a set in MNIST's layout that is published at these addresses."""
+    made = made_up_mnist.publish(monkeypatch, name)
+    homes = homes or made_up_mnist.SETS[name].homes
+    replaced = dataclasses.replace(mnist_files.SETS[name], homes=homes)
+    monkeypatch.setitem(mnist_files.SETS, name, replaced)
+    return made
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_four_files_are_fetched_once_from_the_first_place_that_has_them(
+    monkeypatch, cache, site, name
+):
+    home = mnist_files.SETS[name].homes
+    made = in_small(monkeypatch, name, *home)
+    made.write(site[0])
+    first = load(name)
+    assert first.train_images.shape == (40, 1, 28, 28)
+    place = cache / made_up_mnist.SETS[name].folders[0]
+    assert {p.name: p.read_bytes() for p in place.iterdir()} == made.packed
+    asked = list(site[1])
+    assert len({path for path in asked if "/gone/" in path}) == 4
+    assert load(name).source == first.source
+    assert site[1] == asked
+
+
+def test_only_what_is_missing_is_fetched(monkeypatch, cache, site):
+    made = in_small(monkeypatch, "mnist", *mnist_files.SETS["mnist"].homes[1:])
+    made.write(site[0])
+    place = made.write(cache / "MNIST" / "raw")
+    (place / "t10k-labels-idx1-ubyte.gz").unlink()
+    load("mnist")
+    assert site[1] == ["/t10k-labels-idx1-ubyte.gz"]
+
+
+def test_every_place_that_failed_is_named(monkeypatch, cache, site):
+    in_small(monkeypatch, "mnist", *mnist_files.SETS["mnist"].homes)
+    expected = (
+        r"MNIST could not be downloaded from http.*gone/train-images.*404.*, nor from "
+        rf"http.*404.*\. Put train-images-idx3-ubyte.gz into {cache}/MNIST/raw, or name"
+    )
+    with pytest.raises(ConnectionError, match=expected):
+        load("mnist")
+
+
+def test_progress_is_shown_in_megabytes(monkeypatch, tmp_path, site):
+    data = bytes(range(256)) * 4000
+    (site[0] / "big.bin").write_bytes(data)
+    seen, real = [], Progress.update
+
+    def spy(self, task, **how):
+        real(self, task, **how)
+        seen.append((self.tasks[0].completed, self.tasks[0].total))
+
+    monkeypatch.setattr(Progress, "update", spy)
+    sha256 = hashlib.sha256(data).hexdigest()
+    file = Published(
+        title="Big",
+        file="big.bin",
+        checksum=f"sha256:{sha256}",
+        urls=(cifar_files.HOME + "big.bin",),
+    )
+    assert fetch(file, tmp_path, quiet=False).read_bytes() == data
+    assert seen[-1] == (1.024, 1.024)
+    assert {total for _, total in seen[1:]} == {1.024}
+    assert len(seen) > 8

@@ -1,6 +1,7 @@
 """A user's own recordings: class folders, endings, sensors, windows, splits."""
 
 import dataclasses
+import os
 
 import made_up_event_sets as made_up
 import numpy as np
@@ -79,6 +80,19 @@ def test_sensors_that_differ_need_one_size(tmp_path):
     assert len(load("eventfolder", tmp_path, image_size=34).train_images) == 3
 
 
+def test_another_folder_or_a_changed_file_is_another_set(tmp_path):
+    paths = [tmp_path / place / "train" / "left" / "0.bs2" for place in "ab"]
+    for path in paths:
+        made_up.eventfolder(path.parents[2])
+    first = load("eventfolder", tmp_path / "a", num_steps=2)
+    for path in paths:
+        write(path, nmnist(make_up(seed=99)))  # as many bytes as before
+        os.utime(path, ns=(0, 1 << 62))  # later than a coarse clock may say
+        data = load("eventfolder", path.parents[2], num_steps=2)
+        assert np.array_equal(data.train_images[0], to_frames(make_up(seed=99), 2)[0])
+    assert not data.train_images.equal(first.train_images)
+
+
 def windows(tmp_path, parts=("train", "test"), **wanted):
     """Two classes of recordings of 35 ms; the windows are of 10."""
     for part in parts:
@@ -98,7 +112,7 @@ def test_windows_are_samples_and_the_last_incomplete_one_is_not(tmp_path):
     second = take(events, slice(100, 200))
     wanted = to_frames(second, 2, span=(10_005, 20_005))[0]
     assert np.array_equal(data.train_images[1], wanted)
-    note = "Windows of 10 ms: 48 of 16 recordings; 16 last, incomplete ones were left out."
+    note = "Windows of 10 ms: 48 of 16 recordings; last, incomplete ones left out: 16."
     assert data.note == note
 
 
@@ -120,7 +134,7 @@ def test_windows_without_events_are_left_out_and_counted(tmp_path):
     assert data.train_labels.tolist() == [0] * 14 + [1] * 12
     assert len(data.train_images) == 26
     assert int(data.train_images.long().sum(dim=(1, 2, 3, 4)).min()) == 100
-    assert "1 samples without events were left out." in data.note
+    assert "Samples without events, left out: 1." in data.note
     share = data.train_images[:, :, 1].double() / 255
     assert data.std[1] == pytest.approx((share**2).mean().sqrt().item(), rel=1e-3)
 
@@ -129,7 +143,7 @@ def test_recordings_shorter_than_a_window_are_counted(tmp_path):
     windows(tmp_path)
     write(tmp_path / "test" / "b" / "short.bs2", nmnist(evenly(50, 100)))
     data = load("eventfolder", tmp_path, num_steps=2, window_ms=10)
-    assert "1 recordings are shorter than a window and give none." in data.note
+    assert "Recordings shorter than a window, left out: 1." in data.note
     with pytest.raises(ValueError, match="No training recording .* window of 50 ms"):
         load("eventfolder", tmp_path, num_steps=2, window_ms=50)
 

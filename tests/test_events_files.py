@@ -196,3 +196,12 @@ def test_other_files_are_no_recordings(tmp_path):
         read_recording(tmp_path / "photo.jpg")
     with pytest.raises(FileNotFoundError):
         read_recording(tmp_path / "nowhere.aedat")
+
+
+def test_a_window_holds_its_first_microsecond_and_not_its_last():
+    events = make_up(40, longest=3)
+    start, stop = int(events.t[10]), int(events.t[30])
+    got = events.window(start, stop)
+    assert rows(got) == [event for event in rows(events) if start <= event[2] < stop]
+    assert 0 < len(got) < 40
+    assert (got.width, got.height) == (events.width, events.height)

@@ -269,3 +269,14 @@ def test_events_that_a_full_pixel_drops_are_counted_in_the_note(tmp_path):
     data = load_set("cifar10dvs", tmp_path / "dvs", num_steps=1, image_size=1)
     dropped = 20 * 700 - int(data.train_images.sum()) - int(data.test_images.sum())
     assert f"{dropped} of 14000 events were dropped because a pixel" in data.note
+
+
+def test_records_that_are_no_events_are_told_of_once_per_file(tmp_path):
+    made_up.nmnist(tmp_path / "set")
+    file = tmp_path / "set" / "Train" / "0" / "00000.bin"
+    file.write_bytes(bytes([0, 240, 0, 0, 0]) * 3 + file.read_bytes())  # clock overflows
+    assert (
+        "3 records of the files are no events" in load_set("nmnist", tmp_path / "set").note
+    )
+    made_up.nmnist(tmp_path / "other", train=3)
+    assert "records" not in load_set("nmnist", tmp_path / "other").note

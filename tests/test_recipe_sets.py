@@ -8,6 +8,7 @@ import made_up_event_sets as event_sets
 import made_up_mnist
 import numpy as np
 import pytest
+from PIL import Image
 
 from bntt.batches import dataset_of
 from bntt.config import load_recipe, recipe_names
@@ -41,6 +42,21 @@ def few_digits(_, monkeypatch):
     monkeypatch.setattr(digits_dvs, "scans", lambda: (pixels[:100], labels[:100], sha256))
 
 
+def tiny_imagenet(folder, monkeypatch):
+    """Four classes of the 200, with five training images and one validation image each."""
+    monkeypatch.setattr("bntt.data.tiny_imagenet.CLASSES", 4)
+    folder, wnids = folder / "tiny-imagenet-200", [f"n{k:08}" for k in range(4)]
+    noise = np.random.default_rng(0).integers(0, 256, (24, 64, 64, 3), dtype=np.uint8)
+    names = [f"train/{w}/images/{w}_{k}.JPEG" for w in wnids for k in range(5)]
+    names += [f"val/images/val_{k}.JPEG" for k in range(4)]
+    for name, pixels in zip(names, noise, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "wnids.txt").write_text("\n".join(wnids) + "\n")
+    lines = [f"val_{k}.JPEG\t{wnid}\t0\t0\t63\t63\n" for k, wnid in enumerate(wnids)]
+    (folder / "val" / "val_annotations.txt").write_text("".join(lines))
+
+
 # A recipe's files, what of it is cut to fit them, and how many samples they hold. The size
 # of a batch gives two in the one epoch.
 SETS = {
@@ -58,6 +74,11 @@ SETS = {
         dvs_gesture,
         ["image_size=16", "num_steps=3", "batch_size=11"],
         {"train": 22, "validation": 0, "test": 11},
+    ),
+    "tiny-imagenet-vgg11": (
+        tiny_imagenet,
+        ["image_size=32", "num_steps=2", "batch_size=10"],
+        {"train": 20, "validation": 0, "test": 4},
     ),
     "smnist": (
         mnist,

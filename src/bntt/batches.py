@@ -111,8 +111,6 @@ class Batches:
 
     def _augment(self, images: Tensor, step: int) -> Tensor:
         random = generator(self.recipe.seed, "augmentation", step, device=self.device)
-        # all frames of one recording are changed alike, as if they were channels
-        shape, images = images.shape, images.flatten(1, -3)
         if self.recipe.augment == "crop-flip":
             images = augment.flip(augment.crop(images, 4, random), random)
         elif self.recipe.augment == "shift":
@@ -121,4 +119,4 @@ class Batches:
             images = augment_events.nda(images, random)
         if self.recipe.cutout:
             images = augment.cutout(images, self.recipe.cutout, random)
-        return images.reshape(shape)
+        return images

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from .data import Dataset, load
 from .data.cache import cache_folder, verify
@@ -63,7 +64,8 @@ def load_whole(name: str, root: Path | None, **wanted: Any) -> Dataset:
         CATALOGUE[name].check_obtainable(cache_folder())
     data = load(name, root, quiet=False, **wanted)
     if data.cache is not None:
-        verify(data.cache)
+        with Console(stderr=True).status("Checking the cache"):  # gigabytes take seconds
+            verify(data.cache)
     return data
 
 

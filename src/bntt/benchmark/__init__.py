@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..architectures import build
 from ..hardware import processor
 from ..provenance import commit
-from ..architectures import build
 from .contender.__main__ import versions
 from .memory import run_memory
 from .plan import Setting

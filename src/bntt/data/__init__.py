@@ -12,8 +12,10 @@ from .events.digits_dvs import load_digits_dvs
 from .events.eventfolder import load_eventfolder
 from .events.gesture import load_gesture
 from .events.nmnist import load_nmnist
+from .imagefolder import load_imagefolder
 from .mnist import load_fashion_mnist, load_mnist
 from .npz import load_npz
+from .tiny_imagenet import load_tiny_imagenet
 
 __all__ = ["NAMES", "Dataset", "Images", "load"]
 
@@ -23,10 +25,12 @@ LOADERS: dict[str, Callable[[Path | None, Wanted], Dataset]] = {
     "cifar100": load_cifar100,
     "mnist": load_mnist,
     "fashion-mnist": load_fashion_mnist,
+    "tiny-imagenet": load_tiny_imagenet,
     "cifar10dvs": load_cifar10_dvs,
     "nmnist": load_nmnist,
     "dvs-gesture": load_gesture,
     "digits-dvs": load_digits_dvs,
+    "imagefolder": load_imagefolder,
     "eventfolder": load_eventfolder,
     "npz": load_npz,
 }

@@ -1,4 +1,4 @@
-"""Build a cache: chunks on threads, each written when it is finished and then journalled."""
+"""Build a cache: chunks on threads, each written when it is made, then journalled."""
 
 import errno
 import hashlib
@@ -241,7 +241,7 @@ def _sha256(rows: np.ndarray) -> str:
 
 
 def _bytes(rows: np.ndarray) -> memoryview:
-    return memoryview(rows.reshape(-1).view(np.uint8))
+    return rows.reshape(-1).view(np.uint8).data
 
 
 def _cores() -> int:

@@ -50,8 +50,8 @@ class Description:
         if by_hand and not self.lies_in(cache):
             raise FileNotFoundError(
                 f"{self.title} is not in {cache}, and bntt does not download it "
-                f"({self.terms}). Get it from {self.place} and put {self.layout} there, or "
-                f"name the folder that holds it with --from DIR."
+                f"({self.terms}). Get it from {self.place} and put {self.layout} into "
+                f"that folder, or name the one that holds it with --from DIR."
             )
 
 
@@ -153,7 +153,7 @@ _SETS = (
         test=10_000,
         terms="CC BY-SA 4.0; cite Orchard 2015",
         place="https://data.mendeley.com/datasets/468j46mzdv/1",
-        layout="Train and Test, unpacked from Train.zip and Test.zip,",
+        layout="Train and Test (unpacked from Train.zip and Test.zip)",
         signs=("Train/0", "*/Train/0"),
     ),
     Description(

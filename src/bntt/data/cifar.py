@@ -15,10 +15,12 @@ from .cache import cache_folder
 from .cifar_files import SETS, TEST, TRAIN, CifarSet, Version
 from .dataset import Dataset, Wanted
 from .download import fetch
+from .events.splits import refuse_split
 from .places import what_is_there
 from .published import unpack, unpickle
 
-PIXELS = 3 * 32 * 32
+SIDE = 32
+PIXELS = 3 * SIDE * SIDE
 
 
 def load_cifar10(root: Path | None, wanted: Wanted) -> Dataset:
@@ -33,6 +35,12 @@ def load_cifar100(root: Path | None, wanted: Wanted) -> Dataset:
 
 def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
     cifar = SETS[name]
+    refuse_split(cifar.title, wanted.split)
+    if wanted.image_size not in (0, SIDE):
+        raise ValueError(
+            f"`image_size` must be 0 or {SIDE} for {cifar.title}, whose images are taken "
+            f"as they are, got {wanted.image_size}."
+        )
     version, place = _find(cifar, root, wanted)
     files = _Files(version, place)
     per_file = TRAIN // len(version.train)
@@ -52,7 +60,7 @@ def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
 
 
 def _images(pixels: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(pixels.reshape(-1, 3, 32, 32))
+    return torch.from_numpy(pixels.reshape(-1, 3, SIDE, SIDE))
 
 
 def _find(cifar: CifarSet, root: Path | None, wanted: Wanted) -> tuple[Version, Path]:

@@ -22,6 +22,8 @@ TURNED = (5, 6, 7, 8)
 """Values of that EXIF tag that exchange height and width."""
 CHUNK = 8 << 20
 """Bytes of pixels that a thread decodes before it writes them."""
+BLOCK = 16
+"""Images summed up at a time."""
 
 
 def decode(path: Path, channels: int, size: int = 0) -> UInt8[np.ndarray, "C H W"]:
@@ -43,7 +45,8 @@ def decode(path: Path, channels: int, size: int = 0) -> UInt8[np.ndarray, "C H W
         ImportError: If Pillow is not installed.
     """
     pillow = _pillow()
-    data = path.read_bytes()
+    with path.open("rb", buffering=0) as file:  # fewer system calls than read_bytes
+        data = file.read()
     try:
         with pillow.Image.open(BytesIO(data)) as opened:
             pillow.ImageOps.exif_transpose(opened, in_place=True)
@@ -116,7 +119,7 @@ def cached_images(
             if pixels.shape != shape:
                 raise _of_another_shape(folder / file, pixels.shape, shape)
             views["images"][row] = pixels
-            views["sums"][row] = _sums(views["images"][row])
+        _sum_up(views["images"], views["sums"])
 
     count = len(files)
     arrays = {
@@ -161,10 +164,13 @@ def _rounded(values: np.ndarray) -> tuple[float, ...]:
     return tuple(round(float(value), 4) for value in values)
 
 
-def _sums(pixels: np.ndarray) -> np.ndarray:
-    flat = pixels.reshape(len(pixels), -1)
-    squares = np.square(flat, dtype=np.uint16)  # 255² fits
-    return np.stack([flat.sum(1, dtype=np.int64), squares.sum(1, dtype=np.int64)])
+def _sum_up(images: np.ndarray, sums: np.ndarray) -> None:
+    """Write each image's sums, a few images at a time: they fit the processor's cache."""
+    for first in range(0, len(images), BLOCK):
+        block = images[first : first + BLOCK]
+        squares = np.square(block, dtype=np.uint16)  # 255² fits
+        sums[first : first + BLOCK, 0] = block.sum((2, 3), dtype=np.int64)
+        sums[first : first + BLOCK, 1] = squares.sum((2, 3), dtype=np.int64)
 
 
 def _pillow() -> ModuleType:

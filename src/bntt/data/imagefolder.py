@@ -1,7 +1,7 @@
 """A folder of the user's own images: one folder per class, with or without a test set."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from .cache import cached, fingerprint
+from .cache import cached, fingerprint, folder_of
 from .dataset import Dataset, Wanted
 from .decode import DECODER, cached_images, header, mean_and_deviation
 from .events.layout import folders, natural
-from .events.splits import refuse_split, split
+from .events.splits import Split, refuse_split, split
 from .places import what_is_there
 
-ENDINGS = tuple(".jpg .jpeg .png .bmp .ppm .pgm .tif .tiff .webp".split())
-TRAIN, TESTS = "train", ("test", "val")
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+TESTS = ("test", "val")
+"""Folders of test images beside ``train``, the first choice first."""
 SPLIT = "random-90-10"
 CHUNK = 256
 """Files whose headers a thread reads at a time."""
@@ -31,14 +32,18 @@ def load_imagefolder(root: Path | None, wanted: Wanted) -> Dataset:
     images have three channels, unless all of them are grey. They are scaled to
     ``image_size``, which may be left out if all have one size.
     """
-    place = _checked(root)
+    place = _classes_in(root)
     test = _test_folder(place)
-    if test:
-        refuse_split(f"{place} has the folder {test}, so that it", wanted.split)
-    parts = (TRAIN, test) if test else ("",)
-    found = [_listed(place, part) for part in parts]
-    _check_classes(place, parts, found)
-    return _loaded(_Images(place, found, _skipped(place, parts, found)), wanted)
+    if not test:
+        found = _listed(place, "")
+        divided = _divided(place, found, wanted)
+        rows = np.concatenate([divided.train, divided.test])
+        return _loaded(place, [found], rows, len(divided.train), wanted, divided)
+    refuse_split(f"the folder {place}, with {test} in it,", wanted.split)
+    parts = [_listed(place, "train"), _listed(place, test)]
+    _check_same_classes(place, parts, test)
+    rows, train = np.arange(sum(map(len, parts))), len(parts[0])
+    return _loaded(place, parts, rows, train, wanted, None)
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,188 @@ class _Part:
     """The images under ``train``, ``test`` or the root, class by class."""
 
     class_names: tuple[str, ...]
-    labels: dict[str, int]
-    """By name relative to the root, in the order of the rows."""
-    stats: dict[str, os.stat_result]
-    skipped: tuple[str, ...]
-    """Names of what is no image."""
+    files: dict[str, os.stat_result]
+    """By name relative to the root, in natural order."""
+    labels: list[int]
+    skipped: list[str]
+    """Names, relative to the root, of what is no image."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def _classes_in(root: Path | None) -> Path:
+    if root is None:
+        raise ValueError(
+            "imagefolder is a folder of your own images: name it with --data DIR. It holds "
+            "train/CLASS/*.png and test/CLASS/*.png, or CLASS/*.png."
+        )
+    if not root.is_dir() or not folders(root):
+        raise FileNotFoundError(
+            f"No classes in {root}: looked for folders of images, train/CLASS and "
+            f"test/CLASS or just CLASS; {what_is_there(root)}. Name the folder that holds "
+            f"them with --data DIR."
+        )
+    return root
+
+
+def _test_folder(place: Path) -> str:
+    """Return the name of the test images' folder, empty if the classes lie in `place`."""
+    there = folders(place)
+    if "train" not in there or not folders(place / "train"):
+        return ""
+    for name in TESTS:
+        if name in there:
+            return name
+    raise FileNotFoundError(
+        f"{place} holds train but neither test nor val, to test on. Add one of them with "
+        f"the same classes in it, or name {place / 'train'} and set split={SPLIT!r}."
+    )
+
+
+def _listed(place: Path, under: str) -> _Part:
+    class_names = tuple(folders(place / under))
+    if len(class_names) < 2:
+        raise ValueError(
+            f"{place / under} must hold at least two classes, each a folder of images, but "
+            f"{what_is_there(place / under)}."
+        )
+    part = _Part(class_names, {}, [], _no_classes(place, under, class_names))
+    for label, name in enumerate(class_names):
+        images = dict(_images(place, f"{under}/{name}".lstrip("/"), part.skipped))
+        if not images:
+            raise ValueError(
+                f"{place / under / name} holds no images ({', '.join(ENDINGS)}): "
+                f"{what_is_there(place / under / name)}. A class must have some; add them, "
+                f"or take the folder out."
+            )
+        part.files.update(images)
+        part.labels.extend([label] * len(images))
+    return part
+
+
+def _no_classes(place: Path, under: str, class_names: tuple[str, ...]) -> list[str]:
+    names = {path.name for path in (place / under).iterdir()} - set(class_names)
+    return [f"{under}/{name}".lstrip("/") for name in sorted(names)]
+
+
+def _images(
+    place: Path, folder: str, skipped: list[str]
+) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(place / folder) as entries:
+        for entry in sorted(entries, key=lambda entry: natural(entry.name)):
+            name = f"{folder}/{entry.name}"
+            hidden = entry.name.startswith(".")
+            if hidden or not entry.name.lower().endswith(ENDINGS) or not entry.is_file():
+                skipped.append(name)
+            else:
+                yield name, entry.stat()
+
+
+def _divided(place: Path, found: _Part, wanted: Wanted) -> Split:
+    if wanted.split != SPLIT:
+        raise ValueError(
+            f"{place} has no test set (its folders are classes, not train and test), so "
+            f"that `split` must be {SPLIT!r}, got {wanted.split!r}."
+        )
+    return split(SPLIT, np.array(found.labels), wanted.split_seed)
+
+
+def _check_same_classes(place: Path, parts: list[_Part], test: str) -> None:
+    train_names, test_names = (set(part.class_names) for part in parts)
+    for name in sorted(train_names ^ test_names):
+        has, lacks = ("train", test) if name in train_names else (test, "train")
+        raise ValueError(
+            f"{place / lacks} lacks the class {name!r}, which is in {has}. Both must have "
+            f"the same folders."
+        )
+
+
+def _loaded(
+    place: Path,
+    parts: list[_Part],
+    rows: np.ndarray,
+    train: int,
+    wanted: Wanted,
+    divided: Split | None,
+) -> Dataset:
+    """Read the images at `rows` of all parts together, of which so many train."""
+    files = {name: stat for part in parts for name, stat in part.files.items()}
+    names, labels = list(files), np.array([k for part in parts for k in part.labels])
+    sizes = [(name, stat.st_size) for name, stat in files.items()]
+    key = {
+        "files": fingerprint(sizes),
+        # one's own files change, and a bitmap that is edited keeps its size
+        "changed": max(stat.st_mtime_ns for stat in files.values()),
+    }
+    shape = _shape(place, names, key, wanted)
+    source = divided.source if divided else {}
+    images, sums = cached_images(
+        "imagefolder",
+        place,
+        [names[row] for row in rows],
+        key | {"split": source},
+        shape,
+        size=wanted.image_size,
+        what="Own images",
+        quiet=wanted.quiet,
+    )
+    mean, std = mean_and_deviation(sums[:train], shape[1] * shape[2])
+    targets = torch.from_numpy(labels[rows].astype(np.int64))
+    return Dataset(
+        name="imagefolder",
+        train_images=images[:train],
+        train_labels=targets[:train],
+        test_images=images[train:],
+        test_labels=targets[train:],
+        class_names=parts[0].class_names,
+        mean=mean,
+        std=std,
+        source={"imagefolder files": key["files"], **source},
+        note=_note(parts, divided),
+        cache=folder_of(sums),
+    )
+
+
+def _shape(
+    place: Path, names: list[str], key: dict[str, Any], wanted: Wanted
+) -> tuple[int, int, int]:
+    """Return channels, height and width that all images have or are scaled to."""
+
+    def fill(first: int, last: int, views: dict[str, np.ndarray]) -> None:
+        for row, name in enumerate(names[first:last]):
+            height, width, grey = header(place / name)
+            views["sides"][row] = height, width
+            views["grey"][row] = grey
+
+    headers = cached(
+        "imagefolder-headers",
+        key | {"decoder": DECODER},
+        {"sides": ((len(names), 2), "int32"), "grey": ((len(names),), "bool")},
+        fill,
+        chunk=CHUNK,
+        what="Headers of own images",
+        quiet=wanted.quiet,
+    )
+    channels, sides = 1 if headers["grey"].all() else 3, headers["sides"]
+    if wanted.image_size:
+        return channels, wanted.image_size, wanted.image_size
+    other = (sides != sides[0]).any(axis=1)
+    if other.any():
+        row = int(other.argmax())
+        raise ValueError(
+            f"The images differ in size: {names[0]} is {sides[0, 1]} pixels wide and "
+            f"{sides[0, 0]} high, {names[row]} {sides[row, 1]} and {sides[row, 0]}. Set "
+            f"image_size, to which all are scaled and cropped."
+        )
+    return channels, int(sides[0, 0]), int(sides[0, 1])
+
+
+def _note(parts: list[_Part], divided: Split | None) -> str:
+    skipped = [name for part in parts for name in part.skipped]
+    notes = [divided.note] if divided else []
+    if skipped:
+        notes.append(
+            f"Skipped {len(skipped)} that are hidden or no images, such as {skipped[0]}."
+        )
+    return " ".join(notes)

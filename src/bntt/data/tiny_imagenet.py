@@ -1,6 +1,7 @@
 """Tiny-ImageNet from its official folder: 200 classes, JPEG files of 64x64 pixels."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from .cache import cache_folder, fingerprint, folder_of
 from .dataset import Dataset, Wanted
 from .decode import cached_images, mean_and_deviation
-from .events.layout import find, folders, recordings
+from .events.layout import find, folders
 from .events.splits import refuse_split
 
 TITLE = "Tiny-ImageNet"
@@ -22,7 +23,7 @@ TEST = 10_000
 WNIDS = "wnids.txt"
 ANNOTATIONS = "val/val_annotations.txt"
 VAL = "val/images"
-ENDINGS = (".jpeg",)
+ENDING = ".jpeg"
 
 Labelled = dict[str, tuple[int, int]]
 """Label and size in bytes of image files, by name relative to the set's folder."""
@@ -106,7 +107,7 @@ def _training_images(folder: Path, wnids: tuple[str, ...]) -> Labelled:
         )
     images: Labelled = {}
     for label, wnid in enumerate(wnids):
-        sizes = recordings(folder, f"train/{wnid}/images", ENDINGS)
+        sizes = _sizes(folder, f"train/{wnid}/images")
         if not sizes:
             raise FileNotFoundError(
                 f"{folder / 'train' / wnid / 'images'} holds no JPEG files, expected the "
@@ -116,8 +117,23 @@ def _training_images(folder: Path, wnids: tuple[str, ...]) -> Labelled:
     return images
 
 
+def _sizes(folder: Path, under: str) -> dict[str, int]:
+    """Return the size in bytes of the JPEG files under a folder, by name, as numbered."""
+    if not (folder / under).is_dir():
+        return {}
+    with os.scandir(folder / under) as entries:
+        sizes = {
+            entry.name: entry.stat().st_size
+            for entry in entries
+            if entry.name.lower().endswith(ENDING) and entry.name[0] != "."
+        }
+    # names differ in nothing but a number: the shorter number is the smaller
+    names = sorted(sizes, key=lambda name: (len(name), name))
+    return {f"{under}/{name}": sizes[name] for name in names}
+
+
 def _validation_images(folder: Path, wnids: tuple[str, ...]) -> Labelled:
-    sizes = recordings(folder, VAL, ENDINGS)
+    sizes = _sizes(folder, VAL)
     labels = dict(_annotations(folder, wnids))
     for name in sorted(labels.keys() - sizes.keys()):
         raise FileNotFoundError(

@@ -52,9 +52,9 @@ class Sheet:
 
 def text_width(text: str) -> int:
     """Return how many pixels wide a line is in the size that `Sheet` writes in."""
+    figure = new_figure((1, 1))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure = new_figure((1, 1))
     renderer = FigureCanvasAgg(figure).get_renderer()
     drawn = figure.text(0, 0, text, fontsize=SIZE, parse_math=False)
     with _any_letters():

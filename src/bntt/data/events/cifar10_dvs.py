@@ -66,9 +66,10 @@ def _listing(
 
 
 def _read(path: Path) -> Events:
-    return (
-        read_npz(path, SIDE, SIDE) if path.suffix.lower() == ".npz" else read_aedat2(path)
-    )
+    if path.suffix.lower() == ".npz":
+        return read_npz(path, SIDE, SIDE)
+    # as SpikingJelly and tonic read this set, so that their .npz lie the same way round
+    return read_aedat2(path, transposed=True)
 
 
 def _is_it(folder: Path) -> bool:

@@ -105,12 +105,14 @@ def _listing(
     train: list[Sample],
     test: list[Sample],
 ) -> Listing:
-    files = [files for part in sizes for files in part.values()]
+    files = {f: n for part in sizes for one in part.values() for f, n in one.items()}
+    changed = max((root / file).stat().st_mtime_ns for file in files)
     return Listing(
         name=NAME,
         title=NAME,
         root=root,
-        sizes={file: size for one in files for file, size in one.items()},
+        sizes=files,
+        own=f"{root.resolve()} changed {changed}",
         train=train,
         test=test,
         class_names=tuple(sizes[0]),

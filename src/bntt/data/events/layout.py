@@ -65,11 +65,11 @@ def recordings(root: Path, folder: str, endings: tuple[str, ...]) -> dict[str, i
         return {}
     with os.scandir(root / folder) as entries:
         sizes = {
-            f"{folder}/{entry.name}": entry.stat().st_size
+            entry.name: entry.stat().st_size
             for entry in entries
             if entry.name.lower().endswith(endings) and not entry.name.startswith(".")
         }
-    return {name: sizes[name] for name in sorted(sizes, key=natural)}
+    return {f"{folder}/{name}": sizes[name] for name in sorted(sizes, key=natural)}
 
 
 def natural(name: str) -> tuple[list[str | int], str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +52,8 @@ class Listing:
     root: Path
     sizes: Mapping[str, int]
     """Bytes of every file that decides what the samples are, by relative name."""
+    own: str = ""
+    """Of a user's own set: what else tells it from others of these names and sizes."""
     train: list[Sample]
     """Parts of one recording stand together."""
     test: list[Sample]
@@ -68,6 +71,11 @@ class Listing:
     def samples(self) -> list[Sample]:
         """Training samples, then test samples: the rows of the cache."""
         return [*self.train, *self.test]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the files' names and sizes."""
+        return fingerprint(self.sizes.items())
 
 
 def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
@@ -88,6 +96,7 @@ def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
             "events": ((rows,), "int64"),
             "dropped": ((rows,), "int64"),
             "squares": ((rows, 2), "int64"),
+            "skipped": ((rows,), "int64"),
         },
         _Counter(listing, wanted, size).fill,
         chunk=CHUNK,
@@ -101,7 +110,8 @@ def _key(listing: Listing, wanted: Wanted, size: int) -> dict[str, Any]:
     samples = json.dumps(listing.samples).encode()
     return {
         "version": VERSION,
-        "files": fingerprint(listing.sizes.items()),
+        "files": listing.fingerprint,
+        "own": listing.own,
         "samples": hashlib.sha256(samples).hexdigest(),
         "num_steps": wanted.num_steps,
         "side": listing.side,
@@ -157,6 +167,7 @@ class _Counter:
             "events": len(part),
             "dropped": dropped,
             "squares": squares,
+            "skipped": sum(events.skipped.values()),
         }
 
 
@@ -193,7 +204,7 @@ def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
     ]
     train, test = (_kept(*pair) for pair in zip(parts["frames"], keep, strict=True))
     std = deviation(parts["squares"][0].sum(axis=0), train[:, :, 0].size)
-    files = {f"{listing.title} files": fingerprint(listing.sizes.items())}
+    files = {f"{listing.title} files": listing.fingerprint}
     return Dataset(
         name=listing.name,
         train_images=torch.from_numpy(train),
@@ -204,7 +215,7 @@ def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
         mean=(0.0, 0.0),
         std=std,
         source=files | dict(listing.split or {}),
-        note=" ".join([*listing.notes, *_counted(arrays)]),
+        note=" ".join([*listing.notes, *_counted(listing.samples, arrays)]),
         cache=folder_of(arrays["frames"]),
     )
 
@@ -227,11 +238,16 @@ def deviation(squares: np.ndarray, count: int) -> tuple[float, float]:
     return off, on
 
 
-def _counted(arrays: dict[str, np.ndarray]) -> list[str]:
+def _counted(samples: list[Sample], arrays: dict[str, np.ndarray]) -> list[str]:
     """Say what is not in the frames."""
     notes = []
+    # parts of one file stand together, and each knows what the whole file skipped
+    files = [sample.file for sample in samples]
+    first = np.array([k == 0 or files[k - 1] != files[k] for k in range(len(files))])
+    if skipped := int(arrays["skipped"][first].sum()):
+        notes.append(f"{skipped} records of the files are no events of a pixel.")
     if empty := int((arrays["events"] == 0).sum()):
-        notes.append(f"{empty} samples without events were left out.")
+        notes.append(f"Samples without events, left out: {empty}.")
     if dropped := int(arrays["dropped"].sum()):
         notes.append(
             f"{dropped} of {int(arrays['events'].sum())} events were dropped because a "

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cache import cached, fingerprint
+from ..cache import cached
 from .samples import Listing
 
 VERSION = 1
@@ -46,7 +46,8 @@ def survey(listing: Listing, window_ms: int, quiet: bool) -> Survey:
 
     key = {
         "version": VERSION,
-        "files": fingerprint(listing.sizes.items()),
+        "files": listing.fingerprint,
+        "own": listing.own,
         "order": files,
         "window_ms": window_ms,
     }

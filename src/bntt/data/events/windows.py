@@ -64,10 +64,10 @@ def _notes(listing: Listing, survey: Survey, window_ms: int) -> list[str]:
     incomplete = int(np.count_nonzero(lengths % (window_ms * 1000)))
     notes = [
         f"Windows of {window_ms} ms: {survey.windows.sum()} of {len(lengths)} recordings; "
-        f"{incomplete} last, incomplete ones were left out."
+        f"last, incomplete ones left out: {incomplete}."
     ]
     if short := int(np.count_nonzero(survey.windows == 0)):
-        notes.append(f"{short} recordings are shorter than a window and give none.")
+        notes.append(f"Recordings shorter than a window, left out: {short}.")
     if listing.split:
         notes.append("The split divided recordings: all windows of one are on one side.")
     return notes
