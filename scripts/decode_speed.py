@@ -39,7 +39,7 @@ from PIL import Image, features
 from bntt import hardware
 from bntt.data.decode import cached_images
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+CORES = os.cpu_count() or 1
 SHAPE = (3, 64, 64)
 
 
@@ -58,17 +58,15 @@ def decoders() -> dict[str, Callable[[Path], object]]:
     """Return every way to decode a file that is installed."""
     found: dict[str, Callable[[Path], object]] = {"Pillow": pillow}
     if importlib.util.find_spec("torchvision"):
-        from torchvision.io import ImageReadMode, decode_image, read_file
+        from torchvision import io  # pyright: ignore[reportMissingImports]
 
-        found["torchvision"] = lambda path: decode_image(
-            read_file(str(path)), ImageReadMode.RGB
-        )
+        found["torchvision"] = lambda path: io.decode_image(str(path), io.ImageReadMode.RGB)
     if importlib.util.find_spec("simplejpeg"):
-        import simplejpeg
+        import simplejpeg  # pyright: ignore[reportMissingImports]
 
         found["simplejpeg"] = lambda path: simplejpeg.decode_jpeg(path.read_bytes())
     if importlib.util.find_spec("turbojpeg"):
-        import turbojpeg
+        import turbojpeg  # pyright: ignore[reportMissingImports]
 
         reader = turbojpeg.TurboJPEG()
         found["PyTurboJPEG"] = lambda path: reader.decode(path.read_bytes())

@@ -169,7 +169,8 @@ def test_a_benchmark_is_run_as_asked(monkeypatch, bntt_says, tmp_path):
     }
     del asked["console"]
     sizes = {"num_steps": 3, "batch_size": 4, "repeats": 2, "quick": True}
-    assert asked == {"what": "speed", "peer_python": None, "out": out, **sizes}
+    rest = {"peer_python": None, "out": out, "allocator": "keep"}
+    assert asked == {"what": "speed", **rest, **sizes}
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch):

@@ -71,6 +71,8 @@ def test_nothing_lies_on_anything_else(tmp_path, written, classes):
             assert found[tuple(colour)] == 64
     names = written[1:]
     assert [text for text, _, _ in names] == [name for name, _ in rows]
+    for (_, right, top), (_, next_right, next_top) in zip(names, names[1:], strict=False):
+        assert (next_right == right) == (next_top > top), "read downwards, block by block"
     for text, right, top in names:
         for other, right2, top2 in names:
             if text != other and abs(top - top2) < 14:

@@ -221,6 +221,11 @@ def test_a_wrong_folder_is_described(tmp_path, refusal, name):
     assert "it holds cats" in refusal("data", name, "--from", tmp_path / "photos")
 
 
+def test_what_was_put_into_the_cache_by_hand_is_read(cache, bntt_says):
+    made_up_event_sets.nmnist(cache / "N-MNIST")
+    assert json.loads(bntt_says("data", "nmnist", "--json"))["train"] == [2] * 10
+
+
 def test_a_half_extracted_folder_is_described(tmp_path, monkeypatch, mnist, refusal):
     (mnist / "t10k-images-idx3-ubyte.gz").unlink()
     assert "MNIST is incomplete" in refusal("data", "mnist", "--from", mnist)

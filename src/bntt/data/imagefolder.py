@@ -36,14 +36,12 @@ def load_imagefolder(root: Path | None, wanted: Wanted) -> Dataset:
     test = _test_folder(place)
     if not test:
         found = _listed(place, "")
-        divided = _divided(place, found, wanted)
-        rows = np.concatenate([divided.train, divided.test])
-        return _loaded(place, [found], rows, len(divided.train), wanted, divided)
+        return _loaded(place, [found], _divided(place, found, wanted), wanted)
     refuse_split(f"the folder {place}, with {test} in it,", wanted.split)
     parts = [_listed(place, "train"), _listed(place, test)]
     _check_same_classes(place, parts, test)
-    rows, train = np.arange(sum(map(len, parts))), len(parts[0])
-    return _loaded(place, parts, rows, train, wanted, None)
+    parts[0].skipped.extend(_others(place, "", ("train", test)))
+    return _loaded(place, parts, None, wanted)
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,6 @@ class _Part:
     labels: list[int]
     skipped: list[str]
     """Names, relative to the root, of what is no image."""
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 def _classes_in(root: Path | None) -> Path:
@@ -97,7 +92,7 @@ def _listed(place: Path, under: str) -> _Part:
             f"{place / under} must hold at least two classes, each a folder of images, but "
             f"{what_is_there(place / under)}."
         )
-    part = _Part(class_names, {}, [], _no_classes(place, under, class_names))
+    part = _Part(class_names, {}, [], _others(place, under, class_names))
     for label, name in enumerate(class_names):
         images = dict(_images(place, f"{under}/{name}".lstrip("/"), part.skipped))
         if not images:
@@ -111,8 +106,8 @@ def _listed(place: Path, under: str) -> _Part:
     return part
 
 
-def _no_classes(place: Path, under: str, class_names: tuple[str, ...]) -> list[str]:
-    names = {path.name for path in (place / under).iterdir()} - set(class_names)
+def _others(place: Path, under: str, known: tuple[str, ...]) -> list[str]:
+    names = {path.name for path in (place / under).iterdir()} - set(known)
     return [f"{under}/{name}".lstrip("/") for name in sorted(names)]
 
 
@@ -149,22 +144,11 @@ def _check_same_classes(place: Path, parts: list[_Part], test: str) -> None:
 
 
 def _loaded(
-    place: Path,
-    parts: list[_Part],
-    rows: np.ndarray,
-    train: int,
-    wanted: Wanted,
-    divided: Split | None,
+    place: Path, parts: list[_Part], divided: Split | None, wanted: Wanted
 ) -> Dataset:
-    """Read the images at `rows` of all parts together, of which so many train."""
-    files = {name: stat for part in parts for name, stat in part.files.items()}
-    names, labels = list(files), np.array([k for part in parts for k in part.labels])
-    sizes = [(name, stat.st_size) for name, stat in files.items()]
-    key = {
-        "files": fingerprint(sizes),
-        # one's own files change, and a bitmap that is edited keeps its size
-        "changed": max(stat.st_mtime_ns for stat in files.values()),
-    }
+    names = [name for part in parts for name in part.files]
+    rows, train = _rows(parts, divided)
+    key = _key(parts)
     shape = _shape(place, names, key, wanted)
     source = divided.source if divided else {}
     images, sums = cached_images(
@@ -177,14 +161,15 @@ def _loaded(
         what="Own images",
         quiet=wanted.quiet,
     )
+    labels = np.array([label for part in parts for label in part.labels], dtype=np.int64)
+    labels = torch.from_numpy(labels[rows])
     mean, std = mean_and_deviation(sums[:train], shape[1] * shape[2])
-    targets = torch.from_numpy(labels[rows].astype(np.int64))
     return Dataset(
         name="imagefolder",
         train_images=images[:train],
-        train_labels=targets[:train],
+        train_labels=labels[:train],
         test_images=images[train:],
-        test_labels=targets[train:],
+        test_labels=labels[train:],
         class_names=parts[0].class_names,
         mean=mean,
         std=std,
@@ -192,6 +177,22 @@ def _loaded(
         note=_note(parts, divided),
         cache=folder_of(sums),
     )
+
+
+def _rows(parts: list[_Part], divided: Split | None) -> tuple[np.ndarray, int]:
+    """Return which image is in which row, and how many rows train."""
+    if divided:
+        return np.concatenate([divided.train, divided.test]), len(divided.train)
+    return np.arange(sum(len(part.labels) for part in parts)), len(parts[0].labels)
+
+
+def _key(parts: list[_Part]) -> dict[str, Any]:
+    stats = {name: stat for part in parts for name, stat in part.files.items()}
+    return {
+        "files": fingerprint((name, stat.st_size) for name, stat in stats.items()),
+        # one's own files change, and a bitmap that is edited keeps its size
+        "changed": max(stat.st_mtime_ns for stat in stats.values()),
+    }
 
 
 def _shape(
@@ -233,6 +234,6 @@ def _note(parts: list[_Part], divided: Split | None) -> str:
     notes = [divided.note] if divided else []
     if skipped:
         notes.append(
-            f"Skipped {len(skipped)} that are hidden or no images, such as {skipped[0]}."
+            f"Not read: {len(skipped)} that are hidden or no images, such as {skipped[0]}."
         )
     return " ".join(notes)
