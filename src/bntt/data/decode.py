@@ -30,7 +30,8 @@ def decode(path: Path, channels: int, size: int = 0) -> UInt8[np.ndarray, "C H W
     """Read an image file, turned upright as the camera noted.
 
     Whatever it holds, palette, grey, CMYK or 16 bits, is converted; an alpha channel is
-    left out.
+    left out. A file cut short is refused; a byte that is wrong in the middle of a JPEG
+    changes pixels and cannot be told.
 
     Args:
         path: JPEG, PNG or whatever else Pillow opens; of several frames the first.
