@@ -4,9 +4,9 @@
     python scripts/event_folders.py gestures DATA/gestures OUT
 
 objects: recordings ``train_NAME.aedat`` and ``test_NAME.aedat`` go to ``train/NAME`` and
-``test/NAME``. gestures: of every clip ``K.bs2``, one gesture by one person, the first second
-trains and the rest tests. Both parts show the same person at the same moment, so accuracy
-on it says that the event path works, and nothing about gestures in general.
+``test/NAME``. gestures: of every clip ``K.bs2``, one gesture by one person, the first
+second trains and the rest tests. Both parts show the same person at the same moment, so
+accuracy on it says that the event path works, and nothing about gestures in general.
 """
 
 import shutil

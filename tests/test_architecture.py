@@ -20,8 +20,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [  # a room may import only from floors below its own
     {"surrogate", "encode", "config", "hardware", "processes", "pool", "display"},
-    {"data", "board", "errors", "interrupt", "pictures"},
-    {"ops", "batches", "report"},
+    {"data", "board", "errors", "interrupt"},
+    {"ops", "batches", "pictures", "report"},
     {"norm", "provenance", "overview"},
     {"neuron"},
     {"network"},

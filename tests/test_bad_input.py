@@ -266,8 +266,8 @@ def test_nothing_to_resume(refusal, tmp_path):
     [
         (None, "does not exist"),
         (b"", "it has 0 bytes"),
-        (b"dear diary", "not a picture"),
-        ("cut", "damaged or cut short"),
+        (b"dear diary", "no format that Pillow knows"),
+        ("cut", "Damaged, cut short"),
         ("folder", "is a folder"),
     ],
 )

@@ -9,7 +9,8 @@ from made_up_images import pixels, write_image
 from PIL import Image
 
 from bntt.data import decode as decoding
-from bntt.data.decode import decode, header, mean_and_deviation
+from bntt.data.decode import mean_and_deviation
+from bntt.data.picture import decode, header
 from bntt.pictures import read_picture
 
 
@@ -61,7 +62,7 @@ def test_sixteen_bits_become_eight(tmp_path):
 
 def test_a_palette_with_a_transparent_colour_is_read_without_a_warning(tmp_path):
     picture = Image.fromarray(pixels(2)).convert("P")
-    picture.save(tmp_path / "clear.png", transparency=b"\x00\x80" * 100)
+    picture.save(tmp_path / "clear.png", transparency=b"\xff" * 256)
     expected = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
     assert np.array_equal(decode(tmp_path / "clear.png", 3), expected)
 

@@ -11,9 +11,10 @@ import torch
 
 from .cache import cached, fingerprint, folder_of
 from .dataset import Dataset, Wanted
-from .decode import DECODER, cached_images, header, mean_and_deviation
-from .events.layout import folders, natural
+from .decode import DECODER, cached_images, mean_and_deviation
 from .events.splits import Split, refuse_split, split
+from .layout import folders, natural
+from .picture import header
 from .places import what_is_there
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")

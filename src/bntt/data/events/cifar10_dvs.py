@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset import Dataset, Wanted
+from ..layout import find, recordings
 from .aedat2 import read_aedat2
 from .arrays import read_npz
-from .layout import find, recordings
 from .recording import Events
 from .samples import Listing, Sample, load_frames, refuse_windows
 from .splits import Split, split

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset import Dataset, Wanted
+from ..layout import folders, recordings
 from ..places import what_is_there
 from .arrays import read_npz
-from .layout import folders, recordings
 from .reading import READERS, read_recording
 from .recording import Events
 from .samples import Listing, Sample, load_frames

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from ..dataset import Dataset, Wanted
+from ..layout import find
 from .aedat3 import read_aedat3
-from .layout import find
 from .samples import Listing, Sample, load_frames, refuse_windows
 from .splits import refuse_split
 

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from ..dataset import Dataset, Wanted
-from .layout import find, recordings
+from ..layout import find, recordings
 from .nmnist_file import read_nmnist
 from .samples import Listing, Sample, load_frames, refuse_windows
 from .splits import refuse_split

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from ..cache import cache_folder
-from ..places import what_is_there
+from .cache import cache_folder
+from .places import what_is_there
 
 
 def find(
