@@ -2,6 +2,7 @@
 
 # pyright: reportArgumentType=false, reportCallIssue=false, reportIndexIssue=false
 # pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
+# pyright: reportGeneralTypeIssues=false
 from dataclasses import replace
 
 import pytest

@@ -276,3 +276,9 @@ def test_a_run_in_a_thread_goes_unasked(tmp_path):
     thread.start()
     thread.join()
     assert done[0]["status"] == "finished"
+
+
+def test_a_network_that_does_not_fit_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="must be a multiple of 8, got 4"):
+        go(tmp_path / "run", arch="vgg9")
+    assert not (tmp_path / "run").exists()

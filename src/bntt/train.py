@@ -14,6 +14,7 @@ from torch import Tensor
 from . import checkpoint, hardware
 from .batches import Batches, dataset_of, generator
 from .config import Recipe
+from .data import Dataset
 from .evaluate import count_correct
 from .interrupt import stoppable
 from .journal import Journal
@@ -76,8 +77,9 @@ def train(
     folder = RunFolder(out)
     if resume:
         folder.resume(recipe)
-    elif accelerator.is_main_process:
-        split = {"train": len(batches.index), "validation": len(batches.held_out)}
+    # first of all, since a network that does not fit must leave no folder behind
+    net, tensors, progress = begin(recipe, dataset, folder, resume)
+    if not resume and accelerator.is_main_process:
         folder.start(
             recipe,
             {
@@ -87,13 +89,10 @@ def train(
                 "seed": recipe.seed,
                 "precision": precision,
                 "precision_because": why,
-                "images": {**split, "test": len(dataset.test_images)},
-                "source": dataset.source,
-                **({"note": dataset.note} if dataset.note else {}),
+                **_images(batches, dataset),
             },
         )
     accelerator.wait_for_everyone()
-    net, tensors, progress = begin(recipe, dataset, folder, resume)
     optimizer = make_optimizer(recipe, net.to(accelerator.device))
     if tensors:
         restore_optimizer(optimizer, tensors)
@@ -239,6 +238,17 @@ class _Run:
         self.accelerator.wait_for_everyone()
         place = {"out": str(self.folder.path), "epochs": self.recipe.epochs}
         return {**values, **place, "step": self.progress.step}
+
+
+def _images(batches: Batches, dataset: Dataset) -> dict[str, Any]:
+    """What the run folder says of the images."""
+    counts = {
+        "train": len(batches.index),
+        "validation": len(batches.held_out),
+        "test": len(dataset.test_images),
+    }
+    note = {"note": dataset.note} if dataset.note else {}
+    return {"images": counts, "source": dataset.source, **note}
 
 
 def _accelerator(precision: str, where: torch.device) -> Accelerator:
