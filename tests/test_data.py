@@ -155,6 +155,19 @@ def test_a_sixth_fold_is_refused(fold):
         load("digits", fold=fold)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"split": "random-90-10"}, "digits has one; got 'random-90-10'"),
+        ({"image_size": 16}, "`image_size` must be 0 or 8 for digits"),
+        ({"window_ms": 10}, "'digits' has samples of its own and came with window_ms=10"),
+    ],
+)
+def test_what_digits_cannot_do_is_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        load("digits", **options)
+
+
 def test_digits_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match="pip install scikit-learn"):

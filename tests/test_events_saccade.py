@@ -176,7 +176,7 @@ def test_steps_size_and_division_are_what_is_asked_for(few):
     ("wrong", "expected"),
     [
         ({"split": "random-90-10"}, "digits-dvs has one; got 'random-90-10'"),
-        ({"window_ms": 10}, "digits-dvs has samples of its own .* window_ms=10"),
+        ({"window_ms": 10}, "digits-dvs' has samples of its own .* window_ms=10"),
         ({"fold": 5}, "five folds 0 to 4, got 5"),
         ({"frames": "sum"}, "'time' or 'count', got 'sum'"),
     ],

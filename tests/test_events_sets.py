@@ -10,7 +10,7 @@ from made_up_events import make_up, npz, write
 
 from bntt.data import load
 from bntt.data.events.frames import to_frames
-from bntt.data.events.splits import split
+from bntt.data.splits import split
 
 SETS = ["cifar10dvs", "nmnist", "dvs-gesture"]
 

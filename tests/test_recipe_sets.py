@@ -14,7 +14,7 @@ from bntt.batches import dataset_of
 from bntt.config import load_recipe, recipe_names
 from bntt.data.digits import scans
 from bntt.data.events import digits_dvs
-from bntt.data.events.splits import SPLITS, split
+from bntt.data.splits import SPLITS, split
 from bntt.evaluate import evaluate_run
 from bntt.train import train
 from bntt.weights import new_network

@@ -6,6 +6,7 @@ from .architectures import build
 from .checkpoint import load
 from .config import Recipe, load_recipe
 from .encode import Direct, Poisson
+from .hardware import keep_freed_memory
 from .interchange import load_reference
 from .network import Network
 from .neuron import LIF, NormLIF, Readout
@@ -35,6 +36,7 @@ __all__ = [
     "backend",
     "backend_report",
     "build",
+    "keep_freed_memory",
     "load",
     "load_recipe",
     "load_reference",

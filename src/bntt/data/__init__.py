@@ -91,6 +91,11 @@ def load(
             f"`fold` divides {' and '.join(FOLDED)} only, but {name!r} came with "
             f"fold={fold}."
         )
+    if window_ms and name != "eventfolder":
+        raise ValueError(
+            f"`window_ms` cuts the recordings of 'eventfolder', but {name!r} has samples "
+            f"of its own and came with window_ms={window_ms}. Leave it at 0."
+        )
     wanted = Wanted(
         fold=fold,
         num_steps=num_steps,

@@ -13,11 +13,11 @@ import torch
 
 from .cache import cache_folder
 from .cifar_files import SETS, TEST, TRAIN, CifarSet, Version
-from .dataset import Dataset, Wanted
+from .dataset import Dataset, Wanted, refuse_other_size
 from .download import fetch
-from .events.splits import refuse_split
 from .places import what_is_there
 from .published import unpack, unpickle
+from .splits import refuse_split
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
@@ -36,11 +36,7 @@ def load_cifar100(root: Path | None, wanted: Wanted) -> Dataset:
 def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
     cifar = SETS[name]
     refuse_split(cifar.title, wanted.split)
-    if wanted.image_size not in (0, SIDE):
-        raise ValueError(
-            f"`image_size` must be 0 or {SIDE} for {cifar.title}, whose images are taken "
-            f"as they are, got {wanted.image_size}."
-        )
+    refuse_other_size(cifar.title, SIDE, wanted.image_size)
     version, place = _find(cifar, root, wanted)
     files = _Files(version, place)
     per_file = TRAIN // len(version.train)

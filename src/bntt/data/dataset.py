@@ -118,3 +118,16 @@ def _shares(counts: np.ndarray, total: int) -> np.ndarray:
     largest = np.argsort(-remainders, kind="stable")[: total - shares.sum()]
     shares[largest] += 1
     return shares
+
+
+def refuse_other_size(title: str, side: int, image_size: int) -> None:
+    """Refuse to scale a set whose images are taken as they are.
+
+    Raises:
+        ValueError: If `image_size` is neither 0 nor `side`.
+    """
+    if image_size not in (0, side):
+        raise ValueError(
+            f"`image_size` must be 0 or {side} for {title}, whose images are taken as they "
+            f"are, got {image_size}."
+        )

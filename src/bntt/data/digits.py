@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from .dataset import Dataset, Wanted
+from .dataset import Dataset, Wanted, refuse_other_size
+from .splits import refuse_split
 
 LEVEL = 15
 """The scans' levels 0 to 16 are stored times this."""
@@ -19,6 +20,8 @@ def load_digits(_: Path | None, wanted: Wanted) -> Dataset:
     The pixels' 17 levels are stored times 15, as 0 to 240. The five folds test every image
     once; the writers are not separated between them.
     """
+    refuse_split("digits", wanted.split)
+    refuse_other_size("digits", 8, wanted.image_size)
     pixels, labels, sha256 = scans()
     train, test = fold_of(pixels, labels, wanted.fold)
     images = (pixels * LEVEL).astype(np.uint8)[:, None]

@@ -12,10 +12,10 @@ import torch
 from .cache import cached, fingerprint, folder_of
 from .dataset import Dataset, Wanted
 from .decode import DECODER, cached_images, mean_and_deviation
-from .events.splits import Split, refuse_split, split
 from .layout import folders, natural
 from .picture import header
 from .places import what_is_there
+from .splits import Split, refuse_split, split
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 TESTS = ("test", "val")

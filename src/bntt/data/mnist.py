@@ -16,11 +16,11 @@ import torch
 from .cache import cache_folder
 from .dataset import Dataset, Wanted
 from .download import fetch
-from .events.splits import refuse_split
 from .idx import gunzip, read_idx
 from .mnist_files import SETS, SIDE, File, MnistSet, owners_of
 from .pixels import moments, pad
 from .places import what_is_there
+from .splits import refuse_split
 
 
 def load_mnist(root: Path | None, wanted: Wanted) -> Dataset:

@@ -10,10 +10,10 @@ import torch
 
 from .dataset import Dataset, Wanted
 from .events.samples import deviation
-from .events.splits import Split, refuse_split, split
 from .npz_check import class_names, samples
 from .pixels import moments, pad
 from .places import what_is_there
+from .splits import Split, refuse_split, split
 
 DIVIDED = ("x_train", "y_train", "x_test", "y_test")
 WHOLE = ("x", "y")

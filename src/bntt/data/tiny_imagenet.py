@@ -11,8 +11,8 @@ import torch
 from .cache import cache_folder, fingerprint, folder_of
 from .dataset import Dataset, Wanted
 from .decode import cached_images, mean_and_deviation
-from .events.splits import refuse_split
 from .layout import find, folders
+from .splits import refuse_split
 
 TITLE = "Tiny-ImageNet"
 ARCHIVE = "tiny-imagenet-200.zip"

@@ -7,11 +7,11 @@ import numpy as np
 
 from ..dataset import Dataset, Wanted
 from ..layout import find, recordings
+from ..splits import Split, split
 from .aedat2 import read_aedat2
 from .arrays import read_npz
 from .recording import Events
-from .samples import Listing, Sample, load_frames, refuse_windows
-from .splits import Split, split
+from .samples import Listing, Sample, load_frames
 
 SIDE = 128
 EACH = 1000
@@ -37,7 +37,6 @@ def load_cifar10_dvs(root: Path | None, wanted: Wanted) -> Dataset:
 
     There is no official test set: ``wanted.split`` names a division, see `splits.split`.
     """
-    refuse_windows("CIFAR10-DVS", wanted.window_ms)
     looked_for = "the class folders airplane to truck"
     home = find(root, "cifar10dvs", "CIFAR10-DVS", looked_for, _is_it)
     sizes = [_sizes(home, name) for name in CLASSES]

@@ -7,10 +7,10 @@ import torch
 
 from ..dataset import Dataset, Wanted
 from ..digits import fold_of, scans
+from ..splits import refuse_split
 from .frames import check_frames, to_frames
 from .saccade import saccades
-from .samples import deviation, refuse_windows
-from .splits import refuse_split
+from .samples import deviation
 
 NAME = "digits-dvs"
 WHITE = 16
@@ -24,7 +24,6 @@ def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
     second or two.
     """
     refuse_split(NAME, wanted.split)
-    refuse_windows(NAME, wanted.window_ms)
     check_frames(wanted.num_steps, wanted.image_size, wanted.frames)
     pixels, labels, sha256 = scans()
     train, test = fold_of(pixels, labels, wanted.fold)

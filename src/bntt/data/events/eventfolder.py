@@ -8,11 +8,11 @@ import numpy as np
 from ..dataset import Dataset, Wanted
 from ..layout import folders, recordings
 from ..places import what_is_there
+from ..splits import refuse_split, split
 from .arrays import read_npz
 from .reading import READERS, read_recording
 from .recording import Events
 from .samples import Listing, Sample, load_frames
-from .splits import refuse_split, split
 from .survey import Survey, survey
 from .windows import cut_into_windows
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..dataset import Dataset, Wanted
 from ..layout import find
+from ..splits import refuse_split
 from .aedat3 import read_aedat3
-from .samples import Listing, Sample, load_frames, refuse_windows
-from .splits import refuse_split
+from .samples import Listing, Sample, load_frames
 
 SIDE = 128
 TITLE = "DVS128 Gesture"
@@ -38,7 +38,6 @@ def load_gesture(root: Path | None, wanted: Wanted) -> Dataset:
     two lists of trials. A sample is the events at ``startTime_usec <= t < endTime_usec``.
     """
     refuse_split(TITLE, wanted.split)
-    refuse_windows(TITLE, wanted.window_ms)
     home = find(root, "dvs-gesture", TITLE, " and ".join(TRIALS), _is_it)
     trials = [_trials(home / name) for name in TRIALS]
     _check_apart(home, *trials)

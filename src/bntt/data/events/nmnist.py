@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ..dataset import Dataset, Wanted
 from ..layout import find, recordings
+from ..splits import refuse_split
 from .nmnist_file import read_nmnist
-from .samples import Listing, Sample, load_frames, refuse_windows
-from .splits import refuse_split
+from .samples import Listing, Sample, load_frames
 
 SIDE = 34
 PARTS = {"Train": 60_000, "Test": 10_000}
@@ -18,7 +18,6 @@ DIGITS = tuple("0123456789")
 def load_nmnist(root: Path | None, wanted: Wanted) -> Dataset:
     """Load N-MNIST from ``Train/DIGIT/ID.bin`` and ``Test/DIGIT/ID.bin``."""
     refuse_split("N-MNIST", wanted.split)
-    refuse_windows("N-MNIST", wanted.window_ms)
     home = find(root, "nmnist", "N-MNIST", "Train/0 to Test/9 with .bin files", _is_it)
     sizes = {part: _sizes(home, part) for part in PARTS}
     _check_complete(home, sizes)

@@ -254,16 +254,3 @@ def _counted(samples: list[Sample], arrays: dict[str, np.ndarray]) -> list[str]:
             f"pixel of a frame counts to {FULL}."
         )
     return notes
-
-
-def refuse_windows(title: str, window_ms: int) -> None:
-    """Refuse to cut the recordings of a set that has its own samples.
-
-    Raises:
-        ValueError: If `window_ms` is not 0.
-    """
-    if window_ms:
-        raise ValueError(
-            f"`window_ms` cuts the recordings of 'eventfolder', but {title} has samples of "
-            f"its own and came with window_ms={window_ms}. Leave it at 0."
-        )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bntt.data.events.splits import SPLITS, refuse_split, split
+from bntt.data.splits import SPLITS, refuse_split, split
 
 LABELS = np.repeat(np.arange(10), 1000)
 
