@@ -18,6 +18,7 @@ Root = Annotated[
 Split = Annotated[
     str, typer.Option(help="Of sets without a test set, such as random-90-10.")
 ]
+Seed = Annotated[int, typer.Option(min=0, help="Of a random split.")]
 Steps = Annotated[int, typer.Option(min=1, help="Events: frames of each sample.")]
 Size = Annotated[int, typer.Option(min=0, help="Side in pixels; 0 for the set's own.")]
 Frames = Annotated[
@@ -36,6 +37,7 @@ def data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A set's, or list.")] = "list",
     root: Root = None,
     split: Split = "none",
+    split_seed: Seed = 0,
     num_steps: Steps = 10,
     image_size: Size = 0,
     frames: Frames = "time",
@@ -55,6 +57,7 @@ def data(
         name,
         root,
         split=split,
+        split_seed=split_seed,
         num_steps=num_steps,
         image_size=image_size,
         frames=frames,
