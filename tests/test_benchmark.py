@@ -281,7 +281,7 @@ def test_contenders_load_where_this_package_is_not():
         ({"what": "speed", "allocator": "own"}, "Unknown `allocator`"),
         ({"what": "speed", "batch_size": 1}, "`batch_size` must be at least 2, got 1"),
         ({"what": "speed", "repeats": 0}, "`repeats` must be at least 1, got 0"),
-        ({"what": "speed", "arch": "vgg7"}, "Unknown architecture 'vgg7'"),
+        ({"what": "speed", "arch": "seq"}, "Unknown architecture 'seq'"),
         ({"what": "speed", "image_size": 30}, "multiple of 8, got 30"),
     ],
 )

@@ -171,6 +171,7 @@ def test_what_is_asked_for_is_passed_on(monkeypatch, tmp_path, bntt_says):
         "frames": "count",
         "window_ms": 50,
         "split": "first-100-test",
+        "split_seed": 0,
         "quiet": False,
     }
 

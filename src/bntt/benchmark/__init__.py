@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..architectures import build
 from ..hardware import processor
 from ..provenance import commit
+from ..vgg import VGG
 from .contender.__main__ import versions
 from .memory import run_memory
 from .plan import Setting
@@ -81,7 +81,7 @@ def run(
     if quick:
         batch_size, num_steps, image_size, repeats = 4, 3, 8, 1
     _check(what, batch_size, repeats, allocator, peer_python)
-    build(arch, num_classes=10, num_steps=num_steps, leak=0.95, image_size=image_size)
+    VGG(arch, num_classes=10, num_steps=num_steps, leak=0.95, image_size=image_size)
     setting = Setting(
         arch=arch,
         num_steps=num_steps,
