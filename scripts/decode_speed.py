@@ -19,7 +19,6 @@ import argparse
 import importlib.util
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -36,8 +35,8 @@ import numpy as np
 import PIL
 from PIL import Image, features
 
-from bntt import hardware
 from bntt.data.decode import cached_images
+from bntt.provenance import circumstances
 
 CORES = os.cpu_count() or 1
 SHAPE = (3, 64, 64)
@@ -169,25 +168,6 @@ def in_another_process(data: Path, images: int) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def circumstances() -> dict[str, object]:
-    """Return what the figures depend on."""
-    commit = subprocess.run(
-        ["git", "-C", str(Path(__file__).parents[1]), "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {
-        "processor": hardware.processor(),
-        "cores": CORES,
-        "python": platform.python_version(),
-        "pillow": PIL.__version__,
-        "libjpeg-turbo": features.version_feature("libjpeg_turbo"),
-        "commit": commit.stdout.strip(),
-        "free_disk_gb": round(shutil.disk_usage(tempfile.gettempdir()).free / 1e9),
-    }
-
-
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(
@@ -220,6 +200,10 @@ def main() -> None:
             "runs": found,
             "memory": memory,
             **circumstances(),
+            "cores": CORES,
+            "pillow": PIL.__version__,
+            "libjpeg-turbo": features.version_feature("libjpeg_turbo"),
+            "free_disk_gb": round(shutil.disk_usage(tempfile.gettempdir()).free / 1e9),
         }
         asked.out.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -22,9 +22,7 @@ events.
 
 import argparse
 import json
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -39,14 +37,15 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from made_up_events import aedat3, write  # noqa: E402 - lives beside the tests
 
-from bntt import hardware  # noqa: E402
 from bntt.data.events import (  # noqa: E402
     read_aedat2,
     read_aedat3,
     read_aedat4,
     read_nmnist,
 )
+from bntt.provenance import circumstances  # noqa: E402
 
+READERS = ("aedat", "dv_processing", "tonic")
 MANY = 500_000
 REPEATS = 15
 
@@ -144,29 +143,6 @@ def speed(data):
     }
 
 
-def provenance():
-    """What the comparison was made with."""
-
-    def git(*words):
-        done = subprocess.run(
-            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip()
-
-    packages = ("numpy", "aedat", "dv_processing", "tonic")
-    return {
-        "command": "python scripts/event_parity.py DATA",
-        "commit": git("rev-parse", "HEAD") or "unknown",
-        "uncommitted_changes": bool(git("status", "--porcelain", "--", "src", "scripts")),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: installed(name) for name in packages},
-        },
-        "processor": hardware.processor(),
-    }
-
-
 def main():
     """Compare, measure, write the file, print its summary."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -180,7 +156,9 @@ def main():
         files |= {name: compared(Path(folder), *how) for name, how in WRITTEN.items()}
     result = {
         "what": "our readers of event files beside independent ones, on real recordings",
-        **provenance(),
+        "command": "python scripts/event_parity.py DATA",
+        **circumstances(),
+        "readers": {name: installed(name) for name in READERS},
         "speed_aedat2": measured,
         "summary": {name: summary(found) for name, found in files.items()},
     }

@@ -13,15 +13,10 @@ in units of its tensor's largest magnitude.
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import numba
-import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -38,8 +33,8 @@ from side_by_side import (  # noqa: E402
     trace_of,
 )
 
-from bntt import backend_report, hardware  # noqa: E402
 from bntt.interchange import load_reference  # noqa: E402
+from bntt.provenance import circumstances  # noqa: E402
 
 LEAK = 0.95
 
@@ -120,32 +115,6 @@ def differences_in_float64(num_steps, batch):
     }
 
 
-def provenance():
-    """What the numbers were made with."""
-
-    def git(*words):
-        done = subprocess.run(
-            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip()
-
-    return {
-        "command": "python scripts/parity.py",
-        "commit": git("rev-parse", "HEAD") or "unknown",
-        "uncommitted_changes": bool(git("status", "--porcelain", "--", "src", "tests")),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "numba": numba.__version__,
-        },
-        "processor": hardware.processor(),
-        "threads": torch.get_num_threads(),
-        "backend": backend_report()["cpu"],
-    }
-
-
 def main():
     """Measure, write the file, print it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -155,7 +124,8 @@ def main():
     batch = arguments.batch
     result = {
         "what": "VGG9, 32x32, BNTT, beside an independent per-step implementation",
-        **provenance(),
+        "command": "python scripts/parity.py",
+        **circumstances(),
         "settings": {"batch": batch, "leak": LEAK, "steps": {"float32": 25, "float64": 5}},
         "float32_training": spikes_in_float32(25, batch, "training"),
         "float32_evaluation": spikes_in_float32(25, batch, "evaluation"),

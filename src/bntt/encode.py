@@ -83,13 +83,29 @@ class Direct:
         return images.expand(num_steps, *images.shape)
 
 
-@dataclass(frozen=True)
-class Events:
-    """No coding: what is fed is counts of events, one frame per time-step (M14)."""
+class _AtOnce:
+    """An encoder whose whole sequence costs no more than its steps."""
 
     def steps(
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
-    ) -> Iterator[Images]:
+    ) -> Iterator[Tensor]:
+        """One time-step of the whole after the other."""
+        return iter(self(images, num_steps, generator))
+
+    def __call__(
+        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """All time-steps."""
+        raise TypeError(f"{type(self).__name__} codes nothing; use a subclass.")
+
+
+@dataclass(frozen=True)
+class Events(_AtOnce):
+    """No coding: what is fed is counts of events, one frame per time-step (M14)."""
+
+    def __call__(
+        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "T N C H W"]:
         """Refuse: an image has no events.
 
         Raises:
@@ -101,33 +117,21 @@ class Events:
             f"net.normalize(frames) puts time first."
         )
 
-    def __call__(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
-    ) -> Float[Tensor, "T N C H W"]:
-        """Refuse, as :meth:`steps`."""
-        return torch.stack(list(self.steps(images, num_steps, generator)))
-
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(_AtOnce):
     """An image row by row: time-step ``t`` feeds row ``t``, all channels (M14)."""
-
-    def steps(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
-    ) -> Iterator[Float[Tensor, "N F"]]:
-        """The first ``num_steps`` rows, ``[N, C·W]`` each."""
-        yield from self(images, num_steps, generator)
 
     def __call__(
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N F"]:
-        """All rows of :meth:`steps`."""
+        """The first ``num_steps`` rows, ``[N, C·W]`` each."""
         _check(images, None)
         return images.permute(2, 0, 1, 3).flatten(2)[:num_steps]
 
 
 @dataclass(frozen=True)
-class Pixels:
+class Pixels(_AtOnce):
     """An image pixel by pixel, in reading order or in a fixed random one (M14).
 
     Args:
@@ -144,16 +148,10 @@ class Pixels:
         order = np.random.RandomState(self.permutation).permutation(pixels)
         return torch.from_numpy(order).long()
 
-    def steps(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
-    ) -> Iterator[Float[Tensor, "N F"]]:
-        """The first ``num_steps`` pixels, ``[N, C]`` each."""
-        yield from self(images, num_steps, generator)
-
     def __call__(
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N F"]:
-        """All pixels of :meth:`steps`."""
+        """The first ``num_steps`` pixels, ``[N, C]`` each."""
         _check(images, None)
         pixels = images.flatten(2).permute(2, 0, 1)
         return pixels[self.order(len(pixels))[:num_steps].to(images.device)]

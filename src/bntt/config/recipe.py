@@ -9,6 +9,7 @@ from .values import RANGES, checked
 GREY = ("digits", "mnist", "fashion-mnist")
 EVENTS = ("digits-dvs", "nmnist", "dvs-gesture", "cifar10dvs", "eventfolder")
 FOLDED = ("digits", "digits-dvs")
+"""Sets without a test set of their own, divided into five folds."""
 PIECES = ("rows", "pixels", "permuted")
 
 

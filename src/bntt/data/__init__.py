@@ -1,9 +1,10 @@
 """Image and event sets, whole and in memory or memory-mapped, as the networks take them."""
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
+from ..config.recipe import FOLDED
+from ..config.values import one_of
 from .cifar import load_cifar10, load_cifar100
 from .dataset import Dataset, Images, Wanted
 from .digits import load_digits
@@ -35,8 +36,6 @@ LOADERS: dict[str, Callable[[Path | None, Wanted], Dataset]] = {
     "npz": load_npz,
 }
 NAMES = tuple(LOADERS)
-FOLDED = ("digits", "digits-dvs")
-"""Sets without a test set of their own, divided into five folds."""
 
 
 def load(
@@ -82,10 +81,7 @@ def load(
         ImportError: If a package that the set needs is not installed.
         ConnectionError: If the download fails.
     """
-    if name not in LOADERS:
-        near = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"Unknown dataset {name!r}.{hint} Known: {', '.join(NAMES)}.")
+    one_of("dataset", name, NAMES)
     if fold and name not in FOLDED:
         raise ValueError(
             f"`fold` divides {' and '.join(FOLDED)} only, but {name!r} came with "

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .sheet import new_figure
+
 Curve = tuple[Sequence[float], Sequence[float]]
 """Mean and spread per time-step, as shares in [0, 1]."""
 
@@ -19,14 +21,9 @@ def accuracy_over_time(curves: Mapping[str, Curve], path: str | Path, title: str
         ImportError: If matplotlib is not installed.
         ValueError: If the ending is no format that matplotlib writes.
     """
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise ImportError(
-            "A figure needs matplotlib, which is not installed: pip install bntt[plot]"
-        ) from error
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = new_figure((6.4, 4.0), layout="constrained")
+    from matplotlib.ticker import MaxNLocator
+
     axes = figure.add_subplot()
     for name, (mean, spread) in curves.items():
         steps = range(1, len(mean) + 1)

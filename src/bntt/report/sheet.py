@@ -28,7 +28,7 @@ class Sheet:
     def __init__(self, width: int, height: int) -> None:
         self.width = width
         self.height = height
-        self.figure = new_figure((width / DPI, height / DPI))
+        self.figure = new_figure((width / DPI, height / DPI), dpi=DPI)
         self.pixels = np.full((height, width, 3), 255, dtype=np.uint8)
 
     def picture(self, colours: np.ndarray, left: int, top: int) -> None:
@@ -52,7 +52,7 @@ class Sheet:
 
 def text_width(text: str) -> int:
     """Return how many pixels wide a line is in the size that `Sheet` writes in."""
-    figure = new_figure((1, 1))
+    figure = new_figure((1, 1), dpi=DPI)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -69,8 +69,8 @@ def _any_letters() -> Iterator[None]:
         yield
 
 
-def new_figure(inches: tuple[float, float]) -> Any:
-    """Return an empty figure.
+def new_figure(inches: tuple[float, float], **style: Any) -> Any:
+    """Return an empty figure; the style is matplotlib's.
 
     Raises:
         ImportError: If matplotlib is not installed.
@@ -81,4 +81,4 @@ def new_figure(inches: tuple[float, float]) -> Any:
         raise ImportError(
             "A figure needs matplotlib, which is not installed: pip install bntt[plot]"
         ) from error
-    return Figure(figsize=inches, dpi=DPI)
+    return Figure(figsize=inches, **style)
