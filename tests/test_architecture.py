@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [  # a room may import only from floors below its own
     {"surrogate", "encode", "config", "hardware", "processes", "pool", "display"},
     {"data", "board", "errors", "interrupt"},
-    {"ops", "batches", "pictures", "report"},
+    {"ops", "batches", "pictures", "recordings", "report"},
     {"norm", "provenance", "overview"},
     {"neuron"},
     {"network"},

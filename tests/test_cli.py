@@ -93,8 +93,8 @@ def pictures(tmp_path):
 
 def test_a_prediction_in_json_has_every_step(run, pictures, bntt_says):
     answer = json.loads(bntt_says("predict", run, *pictures, "--json", "--num-steps", "3"))
-    assert [one["file"] for one in answer["pictures"]] == [str(path) for path in pictures]
-    for one in answer["pictures"]:
+    assert [one["file"] for one in answer["samples"]] == [str(path) for path in pictures]
+    for one in answer["samples"]:
         assert [step["step"] for step in one["steps"]] == [1, 2, 3]
         assert one["class"] == one["steps"][-1]["class"]
         assert one["probability"] == one["steps"][-1]["probability"]
@@ -102,7 +102,7 @@ def test_a_prediction_in_json_has_every_step(run, pictures, bntt_says):
 
 
 def test_a_prediction_is_printed_with_its_note(run, pictures, bntt_says):
-    answer = json.loads(bntt_says("predict", run, pictures[2], "--json"))["pictures"][0]
+    answer = json.loads(bntt_says("predict", run, pictures[2], "--json"))["samples"][0]
     lines = bntt_says("predict", run, pictures[2]).splitlines()
     assert lines[0].startswith(f"{pictures[2]}: {answer['class']} ")
     assert f"from step {answer['settled_step']} of 4 on" in lines[0]

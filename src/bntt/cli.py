@@ -150,7 +150,10 @@ def evaluate(
 @app.command(epilog="Example: bntt predict runs/digits seven.png --invert")
 def predict(
     run: Run,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="PNG or JPEG.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="PNG or JPEG; recordings for an event set."),
+    ],
     num_steps: Steps = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the encoder.")] = 0,
     invert: Annotated[
@@ -158,9 +161,10 @@ def predict(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Classify pictures of your own after every time-step.
+    """Classify pictures or recordings of your own after every time-step.
 
-    The square in the middle of each counts, scaled to what the network was trained on.
+    Of a picture the square in the middle counts, scaled to what the network was trained on.
+    Recordings of an event camera are cut into windows if the training recordings were.
     """
     from .hardware import keep_freed_memory
     from .predict import predict_run
@@ -169,8 +173,8 @@ def predict(
     keep_freed_memory()
     found = predict_run(run, files, num_steps=num_steps, seed=seed, invert=invert)
     if as_json:
-        pictures = [prediction.to_dict() for prediction in found]
-        _print_json(checkpoint=str(run / "best.safetensors"), seed=seed, pictures=pictures)
+        samples = [prediction.to_dict() for prediction in found]
+        _print_json(checkpoint=str(run / "best.safetensors"), seed=seed, samples=samples)
     else:
         print_predictions(found)
 

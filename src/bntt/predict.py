@@ -1,7 +1,7 @@
-"""What a network sees in the user's own pictures, time-step by time-step."""
+"""What a network sees in the user's own pictures and recordings, step by step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from . import checkpoint
 from .display import Display
 from .network import Network
 from .pictures import read_picture
+from .recordings import doubt, read_parts
 from .run_folder import RunFolder
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest class of one picture after each time-step."""
+    """The likeliest class of one picture or recording after each time-step."""
 
     file: str
     classes: tuple[str, ...]
@@ -26,7 +27,9 @@ class Prediction:
     probabilities: tuple[float, ...]
     """Of those classes: the softmax of the running mean read-out, in [0, 1]."""
     note: str = ""
-    """What may be wrong with the picture; empty if nothing is."""
+    """What may be wrong with the picture or recording; empty if nothing is."""
+    span_ms: tuple[int, int] | None = None
+    """What part of a recording this is, from its first event on; None if it is whole."""
 
     @property
     def settled(self) -> int:
@@ -40,6 +43,7 @@ class Prediction:
         steps = enumerate(zip(self.classes, self.probabilities, strict=True), 1)
         return {
             "file": self.file,
+            "span_ms": self.span_ms,
             "class": self.classes[-1],
             "probability": self.probabilities[-1],
             "settled_step": self.settled,
@@ -51,17 +55,18 @@ class Prediction:
 @torch.inference_mode()
 def predict(
     net: Network,
-    image: UInt8[Tensor, "C H W"],
+    image: UInt8[Tensor, "C H W"] | UInt8[Tensor, "T C H W"],
     *,
     num_steps: int | None = None,
     seed: int = 0,
     file: str = "",
 ) -> Prediction:
-    """Classify one picture after every time-step.
+    """Classify one picture, or the frames of one recording, after every time-step.
 
     Args:
         net: In evaluation mode.
-        image: Of the network's channels and size, as :func:`read_picture` makes it.
+        image: Of the network's channels and size, as :func:`read_picture` makes it; for a
+            network for events a frame per time-step.
         num_steps: Stop after so many time-steps; all that were trained if omitted.
         seed: Of the encoder. Each picture draws alone, so that its answer does not depend
             on the pictures beside it.
@@ -90,35 +95,66 @@ def predict_run(
     invert: bool = False,
     quiet: bool = False,
 ) -> list[Prediction]:
-    """Classify picture files with a run's best checkpoint.
+    """Classify files with a run's best checkpoint.
 
     Args:
         run: The run folder.
-        files: Pictures, as :func:`read_picture` takes them; all are read before the first
+        files: Pictures, as :func:`read_picture` takes them, or, if the run is one of
+            events, recordings, as :func:`read_parts` does; all are read before the first
             is classified.
         num_steps: As :func:`predict`.
         seed: As :func:`predict`.
         invert: Whether to exchange light and dark in every picture.
         quiet: Whether to show no progress.
 
+    Returns:
+        One for every picture or recording; of recordings that are cut into windows, one
+        for every window.
+
     Raises:
-        FileNotFoundError: If the run, its checkpoint or a picture is missing.
-        ValueError: As :func:`predict`, or if a file is no readable picture.
-        ImportError: If Pillow is not installed.
+        FileNotFoundError: If the run, its checkpoint or a file is missing.
+        ValueError: As :func:`predict`, if a file is neither a readable picture nor
+            recording, or if recordings are to be inverted.
+        ImportError: If Pillow, or what reads a recording, is not installed.
     """
-    net = checkpoint.load(RunFolder(run).best)
+    folder = RunFolder(run)
+    net = checkpoint.load(folder.best)
     net.check_steps(num_steps)
-    images = [
-        read_picture(file, net.in_channels, net.image_size, invert=invert) for file in files
-    ]
+    if net.encoder_name == "events":
+        samples = _recordings(net, folder, files, invert)
+    else:
+        samples = [
+            (file, read_picture(file, net.in_channels, net.image_size, invert=invert), {})
+            for file in files
+        ]
     found = []
-    with Display("pictures", len(files), quiet=quiet) as display:
-        for file, image in zip(files, images, strict=True):
-            found.append(
-                predict(net, image, num_steps=num_steps, seed=seed, file=str(file))
-            )
+    with Display("samples", len(samples), quiet=quiet) as display:
+        for file, image, about in samples:
+            one = predict(net, image, num_steps=num_steps, seed=seed, file=str(file))
+            found.append(replace(one, **about))
             display.advance()
     return found
+
+
+def _recordings(
+    net: Network, folder: RunFolder, files: Sequence[str | Path], invert: bool
+) -> list[tuple[str | Path, Tensor, dict[str, Any]]]:
+    """File, frames, and what else there is to say of every sample."""
+    if invert:
+        raise ValueError(
+            "--invert exchanges light and dark in pictures, but this network takes "
+            "recordings of an event camera. Leave it out."
+        )
+    recipe = folder.recipe()
+    return [
+        (
+            file,
+            torch.from_numpy(part.frames),
+            {"span_ms": part.span_ms, "note": doubt(file, recipe)},
+        )
+        for file in files
+        for part in read_parts(file, recipe, net.image_size)
+    ]
 
 
 def _note(net: Network, image: Tensor) -> str:

@@ -45,15 +45,18 @@ def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
 
 
 def print_predictions(found: Iterable[Prediction]) -> None:
-    """The class of every picture after every time-step."""
+    """The class of every picture or recording after every step; of windows the last."""
     for one in found:
         steps = len(one.classes)
+        part = "" if one.span_ms is None else ", {} to {} ms".format(*one.span_ms)
         print(
-            f"{one.file}: {one.classes[-1]} ({one.probabilities[-1]:.1%}), the same from "
-            f"step {one.settled} of {steps} on"
+            f"{one.file}{part}: {one.classes[-1]} ({one.probabilities[-1]:.1%}), the same "
+            f"from step {one.settled} of {steps} on"
         )
         if one.note:
             print(f"Note: {one.note}")
+        if one.span_ms is not None:  # a recording may have hundreds of windows
+            continue
         pairs = zip(one.classes, one.probabilities, strict=True)
         rows = [(str(t), name, f"{share:.1%}") for t, (name, share) in enumerate(pairs, 1)]
         _print_table(("step", "class", "probability"), rows)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from .jpeg import plain_pixels
+
 MODES = {1: "L", 3: "RGB"}
 GREY = ("1", "L", "LA", "La")
 ORIENTATION = 0x0112
@@ -38,15 +40,22 @@ def decode(path: Path, channels: int, size: int = 0) -> UInt8[np.ndarray, "C H W
     pillow = _pillow()
     with path.open("rb", buffering=0) as file:  # fewer system calls than read_bytes
         data = file.read()
+    pixels = plain_pixels(data, MODES[channels], size, pillow)
+    if pixels is None:
+        pixels = _opened(path, data, channels, size)
+    return pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
+
+
+def _opened(path: Path, data: bytes, channels: int, size: int) -> np.ndarray:
+    pillow = _pillow()
     try:
         with pillow.Image.open(BytesIO(data)) as opened:
             pillow.ImageOps.exif_transpose(opened, in_place=True)
             picture = _opaque(_eight_bits(opened))
             picture = _square(picture, size) if size else picture
-            pixels = np.asarray(_converted(picture, MODES[channels]))
+            return np.asarray(_converted(picture, MODES[channels]))
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise _unreadable(path, error) from error
-    return pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
 
 
 def header(path: Path) -> tuple[int, int, bool]:

@@ -60,11 +60,12 @@ def _listing(
         side=SIDE,
         notes=(chosen.note, *_partial(sizes)),
         split=chosen.source,
-        read=_read,
+        read=read_official,
     )
 
 
-def _read(path: Path) -> Events:
+def read_official(path: Path) -> Events:
+    """Read one recording of the set, or what another library made of it."""
     if path.suffix.lower() == ".npz":
         return read_npz(path, SIDE, SIDE)
     # as SpikingJelly and tonic read this set, so that their .npz lie the same way round

@@ -1,0 +1,66 @@
+"""One recording, cut and counted as the loader of a whole set would do it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ..dataset import Wanted
+from .cifar10_dvs import read_official
+from .frames import to_frames
+from .reading import read_recording
+from .recording import Events
+from .samples import cut, in_order
+
+
+class Part(NamedTuple):
+    """A sample that was cut out of a recording, or all of it."""
+
+    frames: UInt8[np.ndarray, "T 2 S S"]
+    span_ms: tuple[int, int] | None
+    """From the recording's first event on; None for the whole recording."""
+
+
+def parts_of(path: Path, name: str, wanted: Wanted) -> list[Part]:
+    """Return the samples that a recording gives, those without events left out.
+
+    Args:
+        path: The recording.
+        name: Of the set that it could belong to.
+        wanted: Its ``num_steps``, ``image_size``, ``frames`` and ``window_ms`` count; a
+            last window that is not full is left out.
+
+    Raises:
+        ValueError: If the recording is damaged, holds no events or is shorter than a
+            window.
+        OSError: If it cannot be read.
+        ImportError: If it is AEDAT 4 and the library `aedat` is not installed.
+    """
+    # every other set's files are read by their endings as its loader reads them
+    read = read_official if name == "cifar10dvs" else read_recording
+    events = in_order(read(path))
+    if not len(events):
+        raise ValueError(f"{path} holds no events. Damaged, or nothing moved?")
+    if not wanted.window_ms:
+        return [Part(_count(events, wanted, None), None)]
+    first, length = int(events.t[0]), int(events.t[-1] - events.t[0]) + 1
+    windows = length // (1000 * wanted.window_ms)
+    if not windows:
+        raise ValueError(
+            f"{path} lasts {length / 1000:g} ms, shorter than the windows of "
+            f"{wanted.window_ms} ms that the network was trained on. Take a longer one."
+        )
+    parts = []
+    for start in range(0, windows * wanted.window_ms, wanted.window_ms):
+        stop = start + wanted.window_ms
+        span = (first + 1000 * start, first + 1000 * stop)
+        if len(inside := cut(events, *span)):
+            parts.append(Part(_count(inside, wanted, span), (start, stop)))
+    return parts
+
+
+def _count(
+    events: Events, wanted: Wanted, span: tuple[int, int] | None
+) -> UInt8[np.ndarray, "T 2 S S"]:
+    return to_frames(events, wanted.num_steps, wanted.image_size, wanted.frames, span)[0]

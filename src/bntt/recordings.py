@@ -1,0 +1,49 @@
+"""The user's own recordings, cut and counted as those that a network learned from."""
+
+from pathlib import Path
+
+from .config import Recipe
+from .data.dataset import Wanted
+from .data.events.single import Part, parts_of
+
+
+def read_parts(path: str | Path, recipe: Recipe, size: int) -> list[Part]:
+    """Read a recording for a network for events.
+
+    It is read as the set that the network was trained on, or, for a set of one's own, by
+    the ending of its name; cut into windows if the recipe says so, and counted into one
+    frame per time-step.
+
+    Args:
+        path: The file.
+        recipe: Of the run: its set, time-steps, frames and windows.
+        size: Side of the network's frames, in pixels.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no recording, or as :func:`bntt.data.events.single.parts_of`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder, not a recording" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(
+            f"{path} {what}. Name the files of an event camera, such as those that "
+            f"docs/events.md lists."
+        )
+    wanted = Wanted(
+        num_steps=recipe.num_steps,
+        image_size=size,
+        frames=recipe.frames,
+        window_ms=recipe.window_ms,
+    )
+    return parts_of(path, recipe.dataset, wanted)
+
+
+def doubt(path: str | Path, recipe: Recipe) -> str:
+    """What may be wrong with how a recording was read; empty if nothing is."""
+    if recipe.dataset != "cifar10dvs" and Path(path).suffix.lower() == ".npz":
+        return (
+            "This file does not say of what sensor it is: it was taken to reach as far as "
+            "its own events, which moves them if the training recordings reached further."
+        )
+    return ""

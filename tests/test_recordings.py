@@ -1,0 +1,165 @@
+"""The user's own recordings: read as the loaders read them, and what is said of them."""
+
+import dataclasses
+import json
+
+import made_up_event_sets as made_up
+import numpy as np
+import pytest
+import torch
+from made_up_events import make_up, nmnist, npz, write
+
+from bntt import vgg5
+from bntt.checkpoint import save
+from bntt.cli import main
+from bntt.config import Recipe
+from bntt.data import load
+from bntt.predict import predict, predict_run
+from bntt.printing import print_predictions
+from bntt.recordings import read_parts
+from bntt.run_folder import RunFolder
+
+SIZE = 32
+SETS = {
+    "cifar10dvs": (made_up.cifar10dvs, {"split": "random-90-10"}),
+    "nmnist": (made_up.nmnist, {}),
+    "eventfolder": (made_up.eventfolder, {"window_ms": 1}),
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("BNTT_DATA", str(tmp_path_factory.mktemp("cache")))
+
+
+def recipe(dataset="eventfolder", **changes):
+    values = {"dataset": dataset, "image_size": SIZE, "arch": "vgg5", "num_steps": 3}
+    values |= {"leak": 0.9, "epochs": 1, "batch_size": 2, "lr": 0.01, "encoder": "events"}
+    return Recipe(**(values | changes))
+
+
+def frames_loaded(name, folder, wanted):
+    data = load(name, folder, num_steps=3, image_size=SIZE, **wanted)
+    both = torch.cat([data.train_images, data.test_images])
+    return sorted(frames.numpy().tobytes() for frames in both)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("frames", ["time", "count"])
+def test_a_recordings_frames_are_those_that_its_set_would_hold(tmp_path, name, frames):
+    write_set, wanted = SETS[name]
+    made = write_set(tmp_path)
+    own = recipe(name, frames=frames, **wanted)
+    parts = [part for file in made for part in read_parts(tmp_path / file, own, SIZE)]
+    found = sorted(part.frames.tobytes() for part in parts)
+    assert found == frames_loaded(name, tmp_path, wanted | {"frames": frames})
+    assert (len(found) > len(made)) == ("window_ms" in wanted)
+
+
+def test_arrays_of_a_published_set_have_its_sensor(tmp_path):
+    events = make_up(width=20, height=20)  # in one corner of 128x128
+    write(tmp_path / "own.npz", npz(events))
+    (part,) = read_parts(tmp_path / "own.npz", recipe("cifar10dvs"), 128)
+    assert part.frames[:, :, :20, :20].sum() == len(events) == part.frames.sum()
+
+
+def test_windows_begin_at_the_first_event_and_skip_those_that_are_empty(tmp_path):
+    at = [70, 80, 3_000, 4_069, 4_500]  # microseconds; windows begin at 70, 1070, ...
+    write(tmp_path / "own.bs2", nmnist(dataclasses.replace(make_up(5), t=np.array(at))))
+    parts = read_parts(tmp_path / "own.bs2", recipe(window_ms=1), SIZE)
+    assert [part.span_ms for part in parts] == [(0, 1), (2, 3), (3, 4)]
+    assert [int(part.frames.sum()) for part in parts] == [2, 1, 1]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of events that has learned nothing, and two recordings."""
+
+    def made(**changes):
+        torch.manual_seed(0)
+        names = ("left", "right", "neither")
+        net = vgg5(
+            num_classes=3,
+            num_steps=3,
+            leak=0.9,
+            in_channels=2,
+            image_size=SIZE,
+            encoder="events",
+            std=(0.01, 0.01),
+            class_names=names,
+        )
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter *= 4  # or nothing would spike in a network never trained
+        folder = RunFolder(tmp_path / "run")
+        folder.start(recipe(**changes), {})
+        save(folder.best, net)
+        return folder.path, net.eval()
+
+    write(tmp_path / "a.bs2", nmnist(make_up(seed=1)))
+    write(tmp_path / "b.bs2", nmnist(make_up(seed=2)))
+    return made
+
+
+def test_the_networks_answer_is_that_to_the_frames(run, tmp_path, capsys):
+    folder, net = run()
+    files = [tmp_path / "a.bs2", tmp_path / "b.bs2"]
+    found = predict_run(folder, files, quiet=True)
+    assert len({one.probabilities for one in found}) == 2, "a network that sees nothing"
+    for file, one in zip(files, found, strict=True):
+        (part,) = read_parts(file, recipe(), SIZE)
+        expected = predict(net, torch.from_numpy(part.frames), file=str(file))
+        assert one == expected
+        assert one.span_ms is None
+    print_predictions(found[:1])
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 3, "a table of the steps"
+    shorter = predict_run(folder, files, num_steps=2, quiet=True)
+    assert [one.classes for one in shorter] == [one.classes[:2] for one in found]
+
+
+def test_every_window_is_printed_and_in_the_json(run, tmp_path, capsys):
+    folder, _ = run(window_ms=1)
+    words = ["predict", str(folder), str(tmp_path / "a.bs2")]
+    assert main([*words, "--json"]) == 0
+    samples = json.loads(capsys.readouterr().out)["samples"]
+    assert len(samples) > 1
+    assert samples[1]["span_ms"] == [1, 2]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(samples), "a line for each and no table"
+    assert lines[1].startswith(f"{tmp_path / 'a.bs2'}, 1 to 2 ms: {samples[1]['class']} ")
+
+
+def test_a_file_that_does_not_say_its_sensor_gets_a_note(run, tmp_path):
+    folder, _ = run()
+    write(tmp_path / "own.npz", npz(make_up()))
+    silent, told = predict_run(
+        folder, [tmp_path / "own.npz", tmp_path / "a.bs2"], quiet=True
+    )
+    assert "does not say of what sensor" in silent.note
+    assert told.note == ""
+
+
+def refusal(capsys, *words):
+    assert main(["predict", *map(str, words)]) == 2
+    return capsys.readouterr().err
+
+
+def test_bad_recordings_are_refused_in_a_line(run, tmp_path, capsys):
+    folder, _ = run(window_ms=60_000)
+    write(tmp_path / "none.bs2", b"")
+    write(tmp_path / "odd.bs2", b"1234567")
+    write(tmp_path / "picture.png", b"\x89PNG")
+    for name, why in {
+        "none.bs2": "holds no events",
+        "odd.bs2": "byte",
+        "picture.png": "does not end like a recording",
+        "gone.bs2": "does not exist",
+        "run": "is a folder, not a recording",
+        "a.bs2": "shorter than the windows of 60000 ms",
+    }.items():
+        line = refusal(capsys, folder, tmp_path / name)
+        assert line.startswith(f"bntt: {tmp_path / name}"), line
+        assert why in line
+        assert line.count("\n") == 1
+    assert "Leave it out" in refusal(capsys, folder, tmp_path / "a.bs2", "--invert")
