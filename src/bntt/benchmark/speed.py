@@ -9,7 +9,7 @@ from .plan import Setting
 
 PASSES = ("training", "inference")
 HOPELESS = 1.5
-"""A variant so many times slower than its contender's best is timed in one round only."""
+"""A layout so many times slower than its contender's best is timed in one round only."""
 
 Sample = dict[str, Any]
 
@@ -74,10 +74,11 @@ def _measure(setting: Setting, sample: Sample, wanted: tuple[str, ...]) -> dict[
 
 
 def hopeless(sample: Sample, samples: list[Sample], name: str) -> bool:
-    """Whether another variant of the same contender has already beaten this one clearly."""
-    rivals = [s for s in samples if s["contender"] == sample["contender"] and s[name]]
+    """Whether another layout has already beaten this one clearly, all else the same."""
     if not sample[name]:
         return False
+    same = ("contender", "precision")
+    rivals = [s for s in samples if s[name] and all(s[k] == sample[k] for k in same)]
     return seconds(sample, name) > HOPELESS * min(seconds(s, name) for s in rivals)
 
 
