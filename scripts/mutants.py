@@ -152,6 +152,64 @@ BUGS = {
         ("threshold not in the config", '"v_threshold": self.v_threshold', '"v_threshold": 1.0'),
         ("bytes let in", "if not x.is_floating_point()", "if False"),
     ],
+    ("data/events/codec.py", "test_events_codec.py"): [
+        ("ON and OFF exchanged", "(~low & np.uint16(1))", "(low & np.uint16(1))"),
+        ("upside down", "y = last - (low", "y = (low"),
+        ("the clock starts again", "np.cumsum(over) << 32", "np.cumsum(over) << 31"),
+        ("seven bits of time lost", "(high & 0x7F) << 16", "(high & 0x7E) << 16"),
+    ],
+    ("data/events/aedat2.py", "test_events_files.py test_events_readers.py"): [
+        ("triggers taken for pixels", "address, t = address[pixel], t[pixel]", "pass"),
+        ("half a record is silence", "if over := (size - start) % RECORD", "if over := 0 * (size - start) % RECORD"),
+    ],
+    ("data/events/aedat3.py", "test_events_files.py test_events_readers.py"): [
+        ("overflows of the clock forgotten", "<< CLOCK_BITS", "* 0 << CLOCK_BITS"),
+        ("invalid events kept", "kept = np.flatnonzero(valid)", "kept = np.arange(len(valid))"),
+    ],
+    ("data/events/frames.py", "test_events_frames.py"): [
+        ("a count runs over", "np.minimum(counts, FULL)", "counts"),
+        ("the last event in no frame", "first, last + 1)", "first, last)"),
+        ("a border on one side", "(size - side) // 2", "(size - side)"),
+        ("more events in the last frames", "counts[:more] += 1", "counts[len(counts) - more :] += 1"),
+    ],
+    ("data/events/windows.py", "test_events_eventfolder.py"): [
+        ("windows from time 0", "range(first, first + count", "range(0, count"),
+    ],
+    ("data/events/single.py", "test_recordings.py"): [
+        ("rows and columns as they come", 'read_official if name == "cifar10dvs" else', "read_recording if name else"),
+        ("half a window too many", "length // (1000 * wanted.window_ms)", "-(-length // (1000 * wanted.window_ms))"),
+        ("times from the camera's start", "parts.append(Part(_count(inside, wanted, span), (start, stop)))", "parts.append(Part(_count(inside, wanted, span), span))"),
+    ],
+    ("data/events/saccade.py", "test_events_saccade.py"): [
+        ("one event however far", "level[pixel] += sign * owed * GRAINS", "level[pixel] += sign * GRAINS"),
+        ("polarity turned", "(sign[each] > 0)", "(sign[each] < 0)"),
+    ],
+    ("data/splits.py", "test_data_splits.py"): [
+        ("test and training exchanged", "np.flatnonzero(~tests), np.flatnonzero(tests)", "np.flatnonzero(tests), np.flatnonzero(~tests)"),
+        ("seed ignored", "RandomState(seed)", "RandomState(0)"),
+        ("not class by class", "np.flatnonzero(labels == label)", "np.arange(len(labels))"),
+    ],
+    ("data/cache.py", "test_data_cache.py"): [
+        ("the key without its options", '"key": dict(key), "arrays"', '"key": sorted(key), "arrays"'),
+        ("a change that verify misses", "!= wanted", "is None"),
+    ],
+    ("data/cache_build.py", "test_data_cache.py test_data_cache_processes.py"): [
+        ("a cut journal is trusted", "noted is None or noted != self._on_disk(first, last)", "noted is None"),
+        ("rows of one chunk over another's", "offset + first * (rows.nbytes // len(rows))", "offset"),
+    ],
+    ("data/jpeg.py", "test_data_jpeg.py"): [
+        ("height for width", "for k in (1, 3))", "for k in (3, 1))"),
+        ("photos lie on their side", "*range(0xE2, 0xF0)", "*range(0xE1, 0xF0)"),
+        ("grey of colours by the decoder", 'in ((1,) if mode == "L" else (1, 3))', "in (1, 3)"),
+    ],
+    ("data/decode.py", "test_data_decode.py test_data_imagefolder.py"): [
+        ("squares overflow", "np.square(block, dtype=np.uint16)", "np.square(block)"),
+    ],
+    ("data/augment_events.py", "test_augment_events.py"): [
+        ("pixels come round again", "inside = (y >= 0)", "inside = (y >= -height)"),
+        ("labels mix by volume", "torch.where(total > 0, there / total, volume)", "volume"),
+        ("every mix with itself", "uniform((len(frames),), frames, generator).argsort()", "torch.arange(len(frames))"),
+    ],
     ("pool.py", "test_vgg.py -k pooling"): [
         ("half for a quarter", "grad / 4", "grad / 2"),
         ("odd edges forgotten", " if any(ctx.odd) else spread", " if False else spread"),
@@ -175,7 +233,7 @@ def main(words: list[str]) -> int:
             verdict = caught_by(file, tests, old, new)
             survivors += verdict is None
             rows += 1
-            print(f"{file:<18}{name:<32}{verdict or 'SURVIVED'}", flush=True)
+            print(f"{file:<26}{name:<35}{verdict or 'SURVIVED'}", flush=True)
     print(f"\n{rows - survivors} of {rows} bugs caught")
     return bool(survivors)
 

@@ -19,7 +19,9 @@ def cache(tmp_path_factory, monkeypatch):
 
 def evenly(count, step_us, seed=0):
     """One event every so many microseconds."""
-    return dataclasses.replace(make_up(count, seed=seed), t=5 + np.arange(count) * step_us)
+    return dataclasses.replace(
+        make_up(count, seed=seed), t=4_025 + np.arange(count) * step_us
+    )
 
 
 @pytest.mark.parametrize("ending", made_up.FORMATS)
@@ -110,7 +112,7 @@ def test_windows_are_samples_and_the_last_incomplete_one_is_not(tmp_path):
     assert data.train_images.long().sum(dim=(1, 2, 3, 4)).tolist() == [100] * 24
     events = evenly(350, 100)
     second = take(events, slice(100, 200))
-    wanted = to_frames(second, 2, span=(10_005, 20_005))[0]
+    wanted = to_frames(second, 2, span=(14_025, 24_025))[0]
     assert np.array_equal(data.train_images[1], wanted)
     note = "Windows of 10 ms: 48 of 16 recordings; last, incomplete ones left out: 16."
     assert data.note == note
@@ -128,7 +130,7 @@ def test_a_split_divides_recordings_not_windows(tmp_path):
 def test_windows_without_events_are_left_out_and_counted(tmp_path):
     windows(tmp_path)
     events = evenly(350, 100)
-    quiet = take(events, (events.t < 10_005) | (events.t >= 20_005))
+    quiet = take(events, (events.t < 14_025) | (events.t >= 24_025))
     write(tmp_path / "train" / "a" / "gap.bs2", nmnist(quiet))
     data = load("eventfolder", tmp_path, num_steps=2, window_ms=10)
     assert data.train_labels.tolist() == [0] * 14 + [1] * 12
@@ -167,7 +169,7 @@ def test_a_recording_out_of_order_gives_the_same_windows(tmp_path, backward):
             events = take(evenly(350, 100), order)
             write(tmp_path / part / name / "0.bs2", nmnist(events))
     data = load("eventfolder", tmp_path, num_steps=2, window_ms=10)
-    wanted = to_frames(take(evenly(350, 100), slice(0, 100)), 2, span=(5, 10_005))[0]
+    wanted = to_frames(take(evenly(350, 100), slice(0, 100)), 2, span=(4_025, 14_025))[0]
     assert np.array_equal(data.train_images[0], wanted)
 
 
