@@ -76,7 +76,7 @@ def print_catalogue(sets: Mapping[str, Mapping[str, Any]]) -> None:
         for name, one in sets.items()
     ]
     _print_table(head, rows, left=3)
-    print("\nTerms and origin:")
+    print("\nTerms and origin (what the place itself says decides):")
     for name, one in sets.items():
         if one["place"]:
             how = " (downloaded when asked for)" if one["downloads"] else ""
