@@ -1,7 +1,6 @@
 """Image files of every kind as pixels; damaged ones are named."""
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,11 +139,12 @@ def test_a_file_that_is_gone_is_an_error_of_the_system(tmp_path):
         decode(tmp_path / "gone.png", 3)
 
 
-def test_without_pillow_the_extra_is_named(monkeypatch):
+def test_without_pillow_the_extra_is_named(tmp_path, monkeypatch):
+    write_image(tmp_path / "image.png", 1)
     monkeypatch.setitem(sys.modules, "PIL", None)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(ImportError, match=r"pip install bntt\[data\]"):
-        decode(Path("image.png"), 3)
+        decode(tmp_path / "image.png", 3)
 
 
 def test_mean_and_deviation_are_those_of_the_pixels():

@@ -1,5 +1,6 @@
 """Plain JPEG data decoded without opening them: the same pixels, or none."""
 
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -25,7 +26,7 @@ def opened(data, mode):
 
 
 def quick(data, mode="RGB", size=0):
-    return plain_pixels(data, mode, size, PIL)
+    return plain_pixels(data, mode, size)
 
 
 SAVINGS = st.fixed_dictionaries(
@@ -49,7 +50,13 @@ def test_pixels_are_those_of_the_opened_image(mode, height, width, saving):
     assert np.array_equal(got, opened(data, "RGB"))
     grey = quick(data, "L")
     assert (grey is None) == (mode == "RGB")
-    assert grey is None or np.array_equal(grey, opened(data, "L"))
+    assert grey is None or np.array_equal(grey[..., 0], opened(data, "L"))
+
+
+def test_a_file_of_red_green_and_blue_is_not_taken_for_one_of_luma():
+    data = jpeg(keep_rgb=True, subsampling=0, quality=100)
+    assert abs(quick(data).astype(int) - pixels(7, 24, 17)).max() <= 2
+    assert np.array_equal(quick(data), opened(data, "RGB"))
 
 
 def not_jpeg():
@@ -71,6 +78,11 @@ def turned():
 )
 def test_what_is_not_plain_is_left_to_the_long_way(data):
     assert quick(data) is None
+
+
+def test_without_the_library_all_go_the_long_way(monkeypatch):
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    assert quick(jpeg()) is None
 
 
 def test_only_small_images_of_the_size_wanted_are_taken():

@@ -1,6 +1,7 @@
 """What the processor says of itself, and what follows from it."""
 
 # pyright: reportOperatorIssue=false
+import os
 import sys
 
 import pytest
@@ -100,10 +101,13 @@ class Libc:
 
 def test_freed_memory_is_kept_where_the_allocator_can(monkeypatch):
     libc = Libc()
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "")  # to be put back as it was
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
     monkeypatch.setattr(hardware.ctypes, "CDLL", lambda name: libc)
     monkeypatch.setattr(sys, "platform", "linux")
     hardware.keep_freed_memory()
     assert libc.calls == [(-4, 0), (-1, 2**31 - 1)]
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
     monkeypatch.setattr(hardware.ctypes, "CDLL", lambda name: object())  # musl has none
     hardware.keep_freed_memory()
     monkeypatch.setattr(sys, "platform", "darwin")

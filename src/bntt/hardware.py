@@ -57,15 +57,21 @@ def device(wanted: str = "auto") -> torch.device:
     )
 
 
+HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+"""PyTorch's own variable."""
+
+
 def keep_freed_memory() -> None:
-    """Let the allocator keep what is freed, where the system's is glibc.
+    """Let the allocator keep what is freed, where the system's is glibc, in huge pages.
 
     Layers allocate and free hundreds of megabytes at every step; handed back to the system,
     each page is cleared and mapped again, which costs more than the arithmetic. For
-    programs, not for libraries: it holds for the whole process.
+    programs, not for libraries: it holds for the whole process. PyTorch asks for huge pages
+    only if it is told so before the first tensor is made.
     """
     if sys.platform != "linux":
         return
+    os.environ.setdefault(HUGE_PAGES, "1")
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         m_trim_threshold, m_mmap_max = -1, -4

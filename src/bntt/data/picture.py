@@ -35,12 +35,11 @@ def decode(path: Path, channels: int, size: int = 0) -> UInt8[np.ndarray, "C H W
     Raises:
         ValueError: If the file is damaged, cut short or no image.
         OSError: If it cannot be read.
-        ImportError: If Pillow is not installed.
+        ImportError: If Pillow is needed and not installed.
     """
-    pillow = _pillow()
     with path.open("rb", buffering=0) as file:  # fewer system calls than read_bytes
         data = file.read()
-    pixels = plain_pixels(data, MODES[channels], size, pillow)
+    pixels = plain_pixels(data, MODES[channels], size)
     if pixels is None:
         pixels = _opened(path, data, channels, size)
     return pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)

@@ -12,6 +12,9 @@ from torch.nn import functional as F
 
 from .job import Job
 
+WARM_UP = 3
+"""Passes after which the allocator has all the memory that it will ever need."""
+
 
 def passes(job: Job, contender) -> dict[str, Callable[[], None]]:
     """What can be timed of a contender: ``inference`` and ``training``."""
@@ -34,12 +37,13 @@ def passes(job: Job, contender) -> dict[str, Callable[[], None]]:
 
 
 def seconds(one_pass: Callable[[], None], at_least: float) -> tuple[list[float], float]:
-    """How long passes take, after one that warms up, until ``at_least`` is used up.
+    """How long passes take, after some that warm up, until ``at_least`` is used up.
 
     Also the share of the machine's processors that others took meanwhile: where it is not
     near 0, the numbers are not this contender's.
     """
-    one_pass()
+    for _ in range(WARM_UP):
+        one_pass()
     samples: list[float] = []
     busy, own = busy_seconds(), time.process_time()
     while not samples or sum(samples) < at_least:
@@ -61,9 +65,10 @@ def busy_seconds() -> float:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed: the same setting for every contender."""
+    """Let glibc keep what is freed, in huge pages: the same for every contender."""
     if sys.platform != "linux":
         return
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         m_trim_threshold, m_mmap_max = -1, -4

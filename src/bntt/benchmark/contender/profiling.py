@@ -6,6 +6,8 @@ from collections.abc import Callable
 from torch.profiler import ProfilerActivity, record_function
 from torch.profiler import profile as profiler
 
+from .measure import WARM_UP
+
 ENCODER = "encoder"
 WHERE = {
     ENCODER: ENCODER,
@@ -36,7 +38,8 @@ def profile(one_pass: Callable[[], None], contender) -> dict[str, float]:
             return encoder(*args)
 
     contender.net.encoder = marked
-    one_pass()
+    for _ in range(WARM_UP):
+        one_pass()
     with profiler(activities=[ProfilerActivity.CPU]) as recorded:
         start = time.perf_counter()
         one_pass()
