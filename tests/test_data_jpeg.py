@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_images import pixels
 
+from bntt.data import jpeg as jpegs
 from bntt.data.jpeg import MOST_PIXELS, plain_pixels
 
 
@@ -83,8 +84,10 @@ def test_what_is_not_plain_is_left_to_the_long_way(data):
 
 
 def test_without_the_library_all_go_the_long_way(monkeypatch):
+    jpegs._simplejpeg.cache_clear()
     monkeypatch.setitem(sys.modules, "simplejpeg", None)
     assert quick(jpeg()) is None
+    jpegs._simplejpeg.cache_clear()
 
 
 def test_only_small_images_of_the_size_wanted_are_taken():

@@ -71,6 +71,14 @@ def test_windows_begin_at_the_first_event_and_skip_those_that_are_empty(tmp_path
     assert [int(part.frames.sum()) for part in parts] == [2, 1, 1]
 
 
+def test_a_clock_that_jumps_costs_no_more_than_its_events(tmp_path):
+    at = np.array([0, 10, 999, 1 << 50])
+    write(tmp_path / "own.npz", npz(dataclasses.replace(make_up(4), t=at)))
+    (part,) = read_parts(tmp_path / "own.npz", recipe(window_ms=1), SIZE)
+    assert part.span_ms == (0, 1)
+    assert int(part.frames.sum()) == 3
+
+
 @pytest.fixture
 def run(tmp_path):
     """A run of events that has learned nothing, and two recordings."""

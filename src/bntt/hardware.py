@@ -57,10 +57,6 @@ def device(wanted: str = "auto") -> torch.device:
     )
 
 
-HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
-"""PyTorch's own variable."""
-
-
 def keep_freed_memory() -> None:
     """Let the allocator keep what is freed, where the system's is glibc, in huge pages.
 
@@ -71,7 +67,7 @@ def keep_freed_memory() -> None:
     """
     if sys.platform != "linux":
         return
-    os.environ.setdefault(HUGE_PAGES, "1")
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch's own
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         m_trim_threshold, m_mmap_max = -1, -4

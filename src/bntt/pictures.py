@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from .data.picture import MODES, decode
+from .data.places import check_file
 
 
 def read_picture(
@@ -37,12 +38,8 @@ def read_picture(
             f"A picture has 1 channel (grey) or 3 (colour), but this network takes "
             f"{channels}. Feed it tensors from Python instead."
         )
-    if not path.is_file():
-        what = "is a folder, not a picture" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(
-            f"{path} {what}. Name PNG or JPEG files, such as "
-            f"{path if path.is_dir() else path.parent}/*.png."
-        )
+    around = path if path.is_dir() else path.parent
+    check_file(path, "a picture", f"Name PNG or JPEG files, such as {around}/*.png.")
     with warnings.catch_warnings():
         # of Pillow, about a large photo
         warnings.filterwarnings("ignore", "Image size .* exceeds limit")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from .config import Recipe
 from .data.dataset import Wanted
-from .data.events.single import Part, parts_of
+from .data.events.single import Part, parts_of, sensor_is_guessed
+from .data.places import check_file
 
 
 def read_parts(path: str | Path, recipe: Recipe, size: int) -> list[Part]:
@@ -24,12 +25,8 @@ def read_parts(path: str | Path, recipe: Recipe, size: int) -> list[Part]:
         ValueError: If it is no recording, or as :func:`bntt.data.events.single.parts_of`.
     """
     path = Path(path)
-    if not path.is_file():
-        what = "is a folder, not a recording" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(
-            f"{path} {what}. Name the files of an event camera, such as those that "
-            f"docs/events.md lists."
-        )
+    advice = "Name the files of an event camera, such as those that docs/events.md lists."
+    check_file(path, "a recording", advice)
     wanted = Wanted(
         num_steps=recipe.num_steps,
         image_size=size,
@@ -41,7 +38,7 @@ def read_parts(path: str | Path, recipe: Recipe, size: int) -> list[Part]:
 
 def doubt(path: str | Path, recipe: Recipe) -> str:
     """What may be wrong with how a recording was read; empty if nothing is."""
-    if recipe.dataset != "cifar10dvs" and Path(path).suffix.lower() == ".npz":
+    if sensor_is_guessed(Path(path), recipe.dataset):
         return (
             "This file does not say of what sensor it is: it was taken to reach as far as "
             "its own events, which moves them if the training recordings reached further."

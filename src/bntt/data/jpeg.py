@@ -4,6 +4,7 @@ Pillow takes longer to open a picture of 64x64 pixels than to decode it, and ope
 the interpreter's lock. Sets of a hundred thousand such files are why this exists.
 """
 
+from functools import cache
 from types import ModuleType
 
 import numpy as np
@@ -39,7 +40,9 @@ def plain_pixels(data: bytes, mode: str, size: int) -> UInt8[np.ndarray, "H W C"
         return None
 
 
+@cache
 def _simplejpeg() -> ModuleType | None:
+    # a library that is missing would be looked for anew for every image
     try:
         import simplejpeg
     except ImportError:  # no matter: all images can go the long way

@@ -1,4 +1,4 @@
-"""What a folder that should hold a set really holds, in words."""
+"""What is really at a place that a user named, in words."""
 
 from pathlib import Path
 
@@ -14,3 +14,19 @@ def what_is_there(root: Path) -> str:
     names = sorted(path.name for path in root.iterdir())
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"it holds {', '.join(names[:SHOWN])}{more}" if names else "it is empty"
+
+
+def check_file(path: Path, kind: str, advice: str) -> None:
+    """Refuse a path that is no file.
+
+    Args:
+        path: As the user named it.
+        kind: What it should be, such as "a picture".
+        advice: What to name instead: a whole sentence.
+
+    Raises:
+        FileNotFoundError: If there is no file.
+    """
+    if not path.is_file():
+        what = f"is a folder, not {kind}" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{path} {what}. {advice}")

@@ -1,5 +1,6 @@
 """One recording, cut and counted as the loader of a whole set would do it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from .frames import to_frames
 from .reading import read_recording
 from .recording import Events
 from .samples import cut, in_order
+from .survey import windows_of
 
 
 class Part(NamedTuple):
@@ -37,27 +39,37 @@ def parts_of(path: Path, name: str, wanted: Wanted) -> list[Part]:
         OSError: If it cannot be read.
         ImportError: If it is AEDAT 4 and the library `aedat` is not installed.
     """
-    # every other set's files are read by their endings as its loader reads them
-    read = read_official if name == "cifar10dvs" else read_recording
-    events = in_order(read(path))
+    events = in_order(_reader(name)(path))
     if not len(events):
         raise ValueError(f"{path} holds no events. Damaged, or nothing moved?")
     if not wanted.window_ms:
         return [Part(_count(events, wanted, None), None)]
-    first, length = int(events.t[0]), int(events.t[-1] - events.t[0]) + 1
-    windows = length // (1000 * wanted.window_ms)
-    if not windows:
+    window_us = 1000 * wanted.window_ms
+    count, filled = windows_of(events.t, window_us)
+    if not count:
         raise ValueError(
-            f"{path} lasts {length / 1000:g} ms, shorter than the windows of "
-            f"{wanted.window_ms} ms that the network was trained on. Take a longer one."
+            f"{path} lasts {(events.t[-1] - events.t[0] + 1) / 1000:g} ms, shorter than "
+            f"the windows of {wanted.window_ms} ms that the network was trained on. Take a "
+            f"longer one."
         )
     parts = []
-    for start in range(0, windows * wanted.window_ms, wanted.window_ms):
-        stop = start + wanted.window_ms
-        span = (first + 1000 * start, first + 1000 * stop)
-        if len(inside := cut(events, *span)):
-            parts.append(Part(_count(inside, wanted, span), (start, stop)))
+    for number in filled.tolist():
+        start = int(events.t[0]) + number * window_us
+        span = (start, start + window_us)
+        frames = _count(cut(events, *span), wanted, span)
+        from_first = (number * wanted.window_ms, (number + 1) * wanted.window_ms)
+        parts.append(Part(frames, from_first))
     return parts
+
+
+def sensor_is_guessed(path: Path, name: str) -> bool:
+    """Whether a recording is of a sensor that neither its file nor its set tells."""
+    return path.suffix.lower() == ".npz" and _reader(name) is read_recording
+
+
+def _reader(name: str) -> Callable[[Path], Events]:
+    # every other set's files are read by their endings as its loader reads them
+    return read_official if name == "cifar10dvs" else read_recording
 
 
 def _count(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int64
 
 from ..cache import cached
 from .samples import Listing
@@ -57,11 +58,22 @@ def survey(listing: Listing, window_ms: int, quiet: bool) -> Survey:
     return Survey(**dict(zip(COLUMNS, np.array(found).T, strict=True)))
 
 
+def windows_of(
+    t: Int64[np.ndarray, " E"], window_us: int
+) -> tuple[int, Int64[np.ndarray, " W"]]:
+    """Divide a recording into windows, the first of which begins with its first event.
+
+    Returns:
+        How many whole windows there are, and the numbers, from 0, of those that hold
+        events.
+    """
+    first = int(t.min())
+    count = (int(t.max()) - first + 1) // window_us
+    number = np.unique((t - first) // window_us)
+    return count, number[number < count]
+
+
 def _windows(t: np.ndarray, window_us: int) -> tuple[int, int, int, int]:
     """Return first time, last time, whole windows, and how many of these hold events."""
-    first, last = int(t.min()), int(t.max())
-    if not window_us:
-        return first, last, 1, 1
-    count = (last - first + 1) // window_us
-    number = np.unique((t - first) // window_us)
-    return first, last, count, int(np.count_nonzero(number < count))
+    count, filled = windows_of(t, window_us) if window_us else (1, [0])
+    return int(t.min()), int(t.max()), count, len(filled)
