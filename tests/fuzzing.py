@@ -1,6 +1,6 @@
 """Damaged copies of honest files: the same ones for the same seed.
 
-A few cases run by default; ``BNTT_FUZZ=5000 pytest tests/test_fuzz_*.py`` runs so many of each.
+A few cases run by default; ``BNTT_FUZZ=5000`` in the environment runs so many of each.
 """
 
 import os
