@@ -15,6 +15,7 @@ from .cache import cache_folder
 from .cifar_files import SETS, TEST, TRAIN, CifarSet, Version
 from .dataset import Dataset, Wanted, refuse_other_size
 from .download import fetch
+from .geometry import Geometry
 from .places import what_is_there
 from .published import unpack, unpickle
 from .splits import refuse_split
@@ -52,6 +53,7 @@ def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
         mean=cifar.mean,
         std=cifar.std,
         source=files.sha256,
+        geometry=Geometry(channels=3, image_size=SIDE),
     )
 
 

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from .geometry import Geometry
+
 # the authors normalise both CIFAR sets with these; the deviations are not the pixels' own,
 # which are 0.2470 0.2435 0.2616
 AUTHORS = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
@@ -53,6 +55,8 @@ class Dataset:
     """What a reader of the results must be told, such as that splits differ; or empty."""
     cache: Path | None = None
     """Folder of the arrays that were made of the set; None if there are none."""
+    geometry: Geometry | None = None
+    """How its samples became these images; None if that is not known."""
 
     @property
     def events(self) -> bool:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 
 from .dataset import Dataset, Wanted, refuse_other_size
+from .geometry import Geometry
 from .splits import refuse_split
 
 LEVEL = 15
@@ -36,6 +37,7 @@ def load_digits(_: Path | None, wanted: Wanted) -> Dataset:
         mean=(round(float(own.mean()), 4),),
         std=(round(float(own.std()), 4),),
         source={"sklearn-digits": sha256},
+        geometry=Geometry(channels=1, image_size=8),
     )
 
 

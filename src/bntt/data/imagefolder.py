@@ -12,6 +12,7 @@ import torch
 from .cache import cached, fingerprint, folder_of
 from .dataset import Dataset, Wanted
 from .decode import DECODER, cached_images, mean_and_deviation
+from .geometry import of_squares
 from .layout import folders, natural
 from .picture import header
 from .places import what_is_there
@@ -177,6 +178,7 @@ def _loaded(
         source={"imagefolder files": key["files"], **source},
         note=_note(parts, divided),
         cache=folder_of(sums),
+        geometry=of_squares(shape),
     )
 
 

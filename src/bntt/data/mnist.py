@@ -16,6 +16,7 @@ import torch
 from .cache import cache_folder
 from .dataset import Dataset, Wanted
 from .download import fetch
+from .geometry import bordered
 from .idx import gunzip, read_idx
 from .mnist_files import SETS, SIDE, File, MnistSet, owners_of
 from .pixels import moments, pad
@@ -53,6 +54,7 @@ def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
         std=std,
         source={one.path.name: one.sha256 for one in read.values()},
         note=_note(read.values()),
+        geometry=bordered(1, (SIDE, SIDE), wanted.image_size),
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from .cache import cache_folder, fingerprint, folder_of
 from .dataset import Dataset, Wanted
 from .decode import cached_images, mean_and_deviation
+from .geometry import Geometry
 from .layout import find, folders
 from .splits import refuse_split
 
@@ -64,6 +65,7 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
         source=_source(folder, sizes),
         note=_note(len(train), len(test)),
         cache=folder_of(sums),
+        geometry=Geometry(channels=3, image_size=side),
     )
 
 
