@@ -4,12 +4,14 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from made_up_images import pixels, write_image
 from PIL import Image
 
 from bntt.data import decode as decoding
 from bntt.data.decode import mean_and_deviation
 from bntt.data.picture import decode, header
+from bntt.data.pixels import moments
 from bntt.pictures import read_picture
 
 
@@ -152,7 +154,8 @@ def test_mean_and_deviation_are_those_of_the_pixels():
     images[:, 1] //= 8
     sums = np.zeros((37, 2, 3), dtype=np.int64)
     decoding._sum_up(images, sums)
-    mean, std = mean_and_deviation(sums, 35)
+    mean, std, note = mean_and_deviation(sums, 35)
+    assert note == ""
     values = images / 255
     assert mean == tuple(values.mean((0, 2, 3)).round(4))
     assert std == tuple(values.std((0, 2, 3)).round(4))
@@ -163,5 +166,21 @@ def test_sums_of_the_whitest_image_do_not_overflow():
     sums = np.zeros((1, 2, 1), dtype=np.int64)
     decoding._sum_up(white, sums)
     assert sums.tolist() == [[[90_000 * 255], [90_000 * 255**2]]]
-    with pytest.raises(ValueError, match="channel 0 are the same in all training images"):
+    with pytest.raises(
+        ValueError, match="each channel are the same in all training images"
+    ):
         mean_and_deviation(sums, 90_000)
+
+
+def test_a_channel_that_is_all_one_value_is_left_as_it_is_and_said():
+    images = np.random.default_rng(0).integers(0, 256, (9, 3, 5, 7), dtype=np.uint8)
+    images[:, 2] = 51
+    sums = np.zeros((9, 2, 3), dtype=np.int64)
+    decoding._sum_up(images, sums)
+    mean, std, note = mean_and_deviation(sums, 35)
+    values = images[:, :2] / 255
+    assert mean == (*values.mean((0, 2, 3)).round(4), 0.2)
+    assert std == (*values.std((0, 2, 3)).round(4), 1.0)
+    assert note.startswith("The pixels of channel 2 are the same in all training images")
+    from_memory = moments(torch.from_numpy(images))
+    assert from_memory == (mean, std, note)

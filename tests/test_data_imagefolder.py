@@ -1,6 +1,7 @@
 """A folder of one's own images: with a test set or divided, or refused in words."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -70,6 +71,29 @@ def test_without_a_test_folder_a_tenth_is_the_test_set(root):
     assert [name.startswith("dog") for name in found] == labels.bool().tolist()
     assert "random-90-10" in data.note
     assert len(data.source) == 2
+
+
+def test_a_picture_added_or_renamed_moves_the_split(root):
+    first = divided(plain(root, per_class=20))
+    assert load("imagefolder", imagefolder(root / "parts")).split_sha256 == ""
+    shutil.rmtree(root / "parts")
+    (root / "cat" / "3.png").rename(root / "cat" / "3a.png")
+    renamed = divided(root)
+    write_image(root / "cat" / "20.png", 5)
+    added = divided(root)
+    assert len({data.split_sha256 for data in (first, renamed, added)}) == 3
+
+
+def test_pictures_without_blue_are_learned_from_and_said(root):
+    imagefolder(root)
+    for path in root.rglob("*.png"):
+        colours = np.array(Image.open(path))
+        colours[..., 2] = 0
+        Image.fromarray(colours).save(path)
+    data = load("imagefolder", root)
+    assert data.std[2] == 1.0
+    assert 0.1 < data.std[0] < 0.5
+    assert "pixels of channel 2 are the same" in data.note
 
 
 def test_a_seed_names_the_division(root):

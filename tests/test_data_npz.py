@@ -171,7 +171,7 @@ NARROW = r"second and the last axis could be the channels"
         ({"class_names": np.arange(3)}, r"class_names must be a list of strings, .* int64"),
         (
             {"x_train": np.zeros((12, 8, 8), np.uint8)},
-            "channel 0 are the same in all train",
+            "each channel are the same in all train",
         ),
         (
             {"y_train": np.array([None] * 12)},

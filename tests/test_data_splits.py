@@ -1,6 +1,7 @@
 """Named splits: stratified, disjoint, frozen, and refused where they say nothing."""
 
 import hashlib
+import os
 from collections import Counter
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bntt.data.splits import SPLITS, refuse_split, split
+from bntt.config.recipe import FOLDED
+from bntt.data import load
+from bntt.data.splits import SPLITS, names_sha256, refuse_split, split
 
 LABELS = np.repeat(np.arange(10), 1000)
 
@@ -46,9 +49,9 @@ def test_another_seed_draws_others():
 def test_the_split_of_seed_zero_never_changes():
     drawn = split("random-90-10", np.repeat([0, 1], 20), 0)
     assert drawn.test.tolist() == GOLDEN_TEST
-    assert (
-        drawn.sha256 == hashlib.sha256(np.array(GOLDEN_TEST, "<i8").tobytes()).hexdigest()
-    )
+    train = "".join(f"train\0{k}\n" for k in range(40) if k not in GOLDEN_TEST)
+    test = "".join(f"test\0{k}\n" for k in GOLDEN_TEST)
+    assert drawn.sha256 == hashlib.sha256((train + test).encode()).hexdigest()
 
 
 GOLDEN_TEST = [1, 18, 21, 31]
@@ -100,6 +103,37 @@ def test_a_split_says_what_it_is_and_that_others_are_different():
     assert "random-90-10, seed 3: 9000 to train on and 1000 to test on" in drawn.note
     assert "cannot be compared" in drawn.note
     assert "seed" not in split("first-100-test", LABELS, 3).note
+
+
+def named(names):
+    return split("random-90-10", np.repeat([0, 1], [len(names) - 5, 5]), 0, names)
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "renamed"])
+def test_a_split_is_of_names_so_that_other_files_move_it(change):
+    names = [f"{k}.png" for k in range(20)]
+    other = {
+        "added": ["a.png", *names],
+        "removed": names[1:],
+        "renamed": ["zero.png", *names[1:]],
+    }[change]
+    assert named(names).sha256 == named(list(names)).sha256
+    assert named(names).sha256 != named(other).sha256
+
+
+def test_a_split_is_of_which_part_a_name_is_in():
+    assert names_sha256("ab", "c") != names_sha256("ac", "b") != names_sha256("abc", "")
+
+
+def test_names_are_compared_as_they_read_and_need_not_be_text():
+    assert names_sha256(["caf\u00e9"], ["b"]) == names_sha256(["cafe\u0301"], ["b"])
+    assert len(names_sha256([os.fsdecode(b"\xff.png")], ["\ud800"])) == 64
+
+
+def test_the_folds_of_the_digits_are_splits():
+    sums = {load(name, fold=k).split_sha256 for name in FOLDED for k in range(5)}
+    assert len(sums) == 5
+    assert all(len(sum) == 64 for sum in sums)
 
 
 def test_a_set_with_a_test_set_of_its_own_is_not_split():

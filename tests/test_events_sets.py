@@ -49,7 +49,7 @@ def test_cifar10_dvs_is_divided_as_named_and_says_so(tmp_path):
     names = [
         f"{name}/cifar10_{name}_{k}.aedat" for name in made_up.CIFAR10 for k in range(12)
     ]  # 2 comes before 10
-    chosen = split("random-90-10", np.repeat(np.arange(10), 12), 4)
+    chosen = split("random-90-10", np.repeat(np.arange(10), 12), 4, names)
     for images, labels, index in (
         (data.train_images, data.train_labels, chosen.train),
         (data.test_images, data.test_labels, chosen.test),
@@ -57,7 +57,7 @@ def test_cifar10_dvs_is_divided_as_named_and_says_so(tmp_path):
         assert np.array_equal(images, frames_of(made, [names[k] for k in index], 3))
         assert labels.tolist() == (index // 12).tolist()
     assert data.class_names == tuple(made_up.CIFAR10)
-    assert data.source["split random-90-10 seed 4"] == chosen.sha256
+    assert data.source["split random-90-10 seed 4"] == chosen.sha256 == data.split_sha256
     assert "cannot be compared" in data.note
     assert "Partial: 12 of 1000 recordings of each class." in data.note
 

@@ -55,6 +55,9 @@ class Dataset:
     """What a reader of the results must be told, such as that splits differ; or empty."""
     cache: Path | None = None
     """Folder of the arrays that were made of the set; None if there are none."""
+    split_sha256: str = ""
+    """Of the names of the samples in each part; empty if the set has an official
+    division."""
     geometry: Geometry | None = None
     """How its samples became these images; None if that is not known."""
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -78,26 +78,41 @@ def cached_images(
     return torch.from_numpy(made["images"]), np.asarray(made["sums"])
 
 
-def mean_and_deviation(
-    sums: Int64[np.ndarray, "N 2 C"], pixels: int
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return each channel's mean and deviation of values / 255, rounded to 4 digits.
+class Moments(NamedTuple):
+    """What is subtracted from the pixels of each channel, and what they are divided by."""
+
+    mean: tuple[float, ...]
+    """Of values / 255, to four decimals."""
+    std: tuple[float, ...]
+    """The same values' deviation; 1 for a channel whose pixels are all the same."""
+    note: str
+    """Which channels those are, for ``Dataset.note``; or empty."""
+
+
+def mean_and_deviation(sums: Int64[np.ndarray, "N 2 C"], pixels: int) -> Moments:
+    """Return each channel's mean and deviation.
 
     Args:
         sums: Of the values and of their squares, per image.
         pixels: In each channel of each image.
 
     Raises:
-        ValueError: If the pixels of a channel are all the same.
+        ValueError: If the pixels are the same in all channels.
     """
     values, squares = sums.sum(axis=0) / (len(sums) * pixels)
     std = _rounded(np.sqrt(np.maximum(squares - values**2, 0)) / 255)
-    if 0 in std:
+    if not any(std):
         raise ValueError(
-            f"The pixels of channel {std.index(0)} are the same in all training images. "
-            f"There is nothing to learn from them; are these the right files?"
+            "The pixels of each channel are the same in all training images. There is "
+            "nothing to learn from them; are these the right files?"
         )
-    return _rounded(values / 255), std
+    same = ", ".join(str(channel) for channel, one in enumerate(std) if not one)
+    note = (
+        f"The pixels of channel {same} are the same in all training images: their "
+        f"deviation is taken as 1."
+    )
+    std = tuple(one or 1.0 for one in std)
+    return Moments(_rounded(values / 255), std, note if same else "")
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:

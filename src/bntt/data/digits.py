@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 
 from .dataset import Dataset, Wanted, refuse_other_size
 from .geometry import Geometry
-from .splits import refuse_split
+from .splits import names_sha256, refuse_split
 
 LEVEL = 15
 """The scans' levels 0 to 16 are stored times this."""
@@ -37,6 +37,7 @@ def load_digits(_: Path | None, wanted: Wanted) -> Dataset:
         mean=(round(float(own.mean()), 4),),
         std=(round(float(own.std()), 4),),
         source={"sklearn-digits": sha256},
+        split_sha256=names_sha256(map(str, train), map(str, test)),
         geometry=Geometry(channels=1, image_size=8),
     )
 

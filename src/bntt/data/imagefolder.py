@@ -132,7 +132,7 @@ def _divided(place: Path, found: _Part, wanted: Wanted) -> Split:
             f"{place} has no test set (its folders are classes, not train and test), so "
             f"that `split` must be {SPLIT!r}, got {wanted.split!r}."
         )
-    return split(SPLIT, np.array(found.labels), wanted.split_seed)
+    return split(SPLIT, np.array(found.labels), wanted.split_seed, tuple(found.files))
 
 
 def _check_same_classes(place: Path, parts: list[_Part], test: str) -> None:
@@ -165,7 +165,7 @@ def _loaded(
     )
     labels = np.array([label for part in parts for label in part.labels], dtype=np.int64)
     labels = torch.from_numpy(labels[rows])
-    mean, std = mean_and_deviation(sums[:train], shape[1] * shape[2])
+    mean, std, same = mean_and_deviation(sums[:train], shape[1] * shape[2])
     return Dataset(
         name="imagefolder",
         train_images=images[:train],
@@ -176,7 +176,8 @@ def _loaded(
         mean=mean,
         std=std,
         source={"imagefolder files": key["files"], **source},
-        note=_note(parts, divided),
+        note=" ".join(filter(None, (_note(parts, divided), same))),
+        split_sha256=divided.sha256 if divided else "",
         cache=folder_of(sums),
         geometry=of_squares(shape),
     )

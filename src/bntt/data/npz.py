@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .dataset import Dataset, Wanted
+from .decode import Moments
 from .events.samples import deviation
 from .npz_check import class_names, samples
 from .pixels import moments, pad
@@ -35,7 +36,7 @@ def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
     train, test, chosen = _parts(path, arrays, wanted)
     names = class_names(path, arrays.get(NAMES), train[1], test[1])
     train_images = _images(path, train[0], wanted.image_size)
-    mean, std = _moments(train_images)
+    mean, std, same = _moments(train_images)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Dataset(
@@ -48,7 +49,8 @@ def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
         mean=mean,
         std=std,
         source={path.name: sha256} | (chosen.source if chosen else {}),
-        note=_note(arrays, chosen),
+        note=" ".join(filter(None, (_note(arrays, chosen), same))),
+        split_sha256=chosen.sha256 if chosen else "",
     )
 
 
@@ -155,10 +157,10 @@ def _images(path: Path, pixels: np.ndarray, size: int) -> torch.Tensor:
     return pad(images.flatten(0, -4), size, str(path)).unflatten(0, before)
 
 
-def _moments(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _moments(images: torch.Tensor) -> Moments:
     """Return mean and deviation: of events, 0 and the root mean square."""
     if images.ndim == 4:
         return moments(images)
     frames = images.numpy()
     squares = np.einsum("ntcyx,ntcyx->c", frames, frames, dtype=np.int64)
-    return (0.0, 0.0), deviation(squares, frames[:, :, 0].size)
+    return Moments((0.0, 0.0), deviation(squares, frames[:, :, 0].size), "")

@@ -5,19 +5,17 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from .decode import mean_and_deviation
+from .decode import Moments, mean_and_deviation
 
 CHUNK = 1024
 """Images counted at a time."""
 
 
-def moments(
-    images: UInt8[Tensor, "N C H W"],
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def moments(images: UInt8[Tensor, "N C H W"]) -> Moments:
     """Return each channel's mean and deviation of pixels / 255, rounded to 4 digits.
 
     Raises:
-        ValueError: If the pixels of a channel are all the same.
+        ValueError: If the pixels are the same in all channels.
     """
     levels = torch.zeros(images.shape[1], 256, dtype=torch.int64)
     for chunk in images.split(CHUNK):

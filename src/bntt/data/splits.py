@@ -2,7 +2,8 @@
 
 import difflib
 import hashlib
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +23,13 @@ class Split:
     """int64 indices, ascending."""
     description: str
     """One line for a reader of the results."""
+    names: Sequence[str]
+    """Of all samples."""
 
     @property
     def sha256(self) -> str:
-        """Of the test indices as little-endian int64: the same test set, the same hash."""
-        return hashlib.sha256(self.test.astype("<i8").tobytes()).hexdigest()
+        """Of the names of the samples in each part; see `names_sha256`."""
+        return names_sha256(*([self.names[k] for k in p] for p in (self.train, self.test)))
 
     @property
     def source(self) -> dict[str, str]:
@@ -42,7 +45,19 @@ class Split:
         )
 
 
-def split(name: str, labels: np.ndarray, seed: int) -> Split:
+def names_sha256(train: Iterable[str], test: Iterable[str]) -> str:
+    """Return the SHA-256 of which samples train and which test, in their order.
+
+    A sample that is added, taken out, renamed or moved to the other part makes it another,
+    even where as many remain in each.
+    """
+    lines = [*(f"train\0{name}\n" for name in train), *(f"test\0{name}\n" for name in test)]
+    # names are bytes to the system, and not all of them are text
+    text = unicodedata.normalize("NFC", "".join(lines))
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def split(name: str, labels: np.ndarray, seed: int, names: Sequence[str] = ()) -> Split:
     """Divide samples into training and test ones by a named rule, class by class.
 
     ==================  ================================================================
@@ -58,6 +73,7 @@ def split(name: str, labels: np.ndarray, seed: int) -> Split:
         labels: Integer class of each sample, in the files' natural order: the numbers in
             their names compared as numbers.
         seed: Of ``random-90-10``, 0 to 2**32 - 1; the others have nothing to draw.
+        names: Of the samples, such as their files'; if omitted, they are numbered from 0.
 
     Raises:
         ValueError: If `name` is none of these, or a class is too small for it.
@@ -77,7 +93,8 @@ def split(name: str, labels: np.ndarray, seed: int) -> Split:
     train, test = np.flatnonzero(~tests), np.flatnonzero(tests)
     drawn = f", seed {seed}" if name == "random-90-10" else ""
     counts = f"{len(train)} to train on and {len(test)} to test on"
-    return Split(name, seed, train, test, f"{name}{drawn}: {counts}")
+    names = names or [str(k) for k in range(len(labels))]
+    return Split(name, seed, train, test, f"{name}{drawn}: {counts}", names)
 
 
 def refuse_split(set_name: str, name: str) -> None:

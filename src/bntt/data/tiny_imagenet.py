@@ -52,7 +52,7 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
         what=f"{TITLE}: images",
         quiet=wanted.quiet,
     )
-    mean, std = mean_and_deviation(sums[: len(train)], side * side)
+    mean, std, same = mean_and_deviation(sums[: len(train)], side * side)
     return Dataset(
         name="tiny-imagenet",
         train_images=images[: len(train)],
@@ -63,7 +63,7 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
         mean=mean,
         std=std,
         source=_source(folder, sizes),
-        note=_note(len(train), len(test)),
+        note=" ".join(filter(None, (_note(len(train), len(test)), same))),
         cache=folder_of(sums),
         geometry=Geometry(channels=3, image_size=side),
     )

@@ -42,7 +42,8 @@ def load_cifar10_dvs(root: Path | None, wanted: Wanted) -> Dataset:
     sizes = [_sizes(home, name) for name in CLASSES]
     _check_complete(home, sizes)
     samples = [Sample(file, k) for k, files in enumerate(sizes) for file in files]
-    chosen = split(wanted.split, np.array([s.label for s in samples]), wanted.split_seed)
+    labels, names = np.array([s.label for s in samples]), [s.file for s in samples]
+    chosen = split(wanted.split, labels, wanted.split_seed, names)
     return load_frames(_listing(home, sizes, samples, chosen), wanted)
 
 
@@ -59,7 +60,7 @@ def _listing(
         class_names=CLASSES,
         side=SIDE,
         notes=(chosen.note, *_partial(sizes)),
-        split=chosen.source,
+        split=chosen,
         read=read_official,
     )
 

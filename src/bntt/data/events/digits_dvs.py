@@ -7,7 +7,7 @@ import torch
 
 from ..dataset import Dataset, Wanted
 from ..digits import fold_of, scans
-from ..splits import refuse_split
+from ..splits import names_sha256, refuse_split
 from .frames import check_frames, to_frames
 from .saccade import saccades
 from .samples import deviation
@@ -39,6 +39,7 @@ def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
         mean=(0.0, 0.0),
         std=deviation(squares, frames[train, :, 0].size),
         source={"sklearn-digits": sha256},
+        split_sha256=names_sha256(map(str, train), map(str, test)),
         note=f"{dropped} events were dropped by full pixels." if dropped else "",
     )
 

@@ -72,10 +72,11 @@ def _given(root: Path) -> Listing:
 def _divided(root: Path, wanted: Wanted) -> Listing:
     sizes = _classes(root, "")
     samples = _samples(sizes)
-    chosen = split(wanted.split, np.array([s.label for s in samples]), wanted.split_seed)
+    labels, names = np.array([s.label for s in samples]), [s.file for s in samples]
+    chosen = split(wanted.split, labels, wanted.split_seed, names)
     train, test = ([samples[k] for k in index] for index in (chosen.train, chosen.test))
     listing = _listing(root, [sizes], train, test)
-    return replace(listing, split=chosen.source, notes=(chosen.note,))
+    return replace(listing, split=chosen, notes=(chosen.note,))
 
 
 def _classes(root: Path, part: str) -> dict[str, dict[str, int]]:

@@ -13,6 +13,7 @@ import torch
 
 from ..cache import cached, fingerprint, folder_of
 from ..dataset import Dataset, Wanted
+from ..splits import Split
 from .frames import FULL, check_frames, to_frames
 from .reading import read_recording
 from .recording import Events
@@ -61,8 +62,8 @@ class Listing:
     side: int
     """Of the sensor, the longer one, in pixels."""
     notes: tuple[str, ...] = ()
-    split: Mapping[str, str] | None = None
-    """The split's entry in ``Dataset.source``, if the set has no official one."""
+    split: Split | None = None
+    """How the recordings were divided, if the set has no official division."""
     read: Callable[[Path], Events] = read_recording
     drop_empty: bool = False
     """Whether a sample without events is left out; else it is an error."""
@@ -214,7 +215,8 @@ def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
         class_names=listing.class_names,
         mean=(0.0, 0.0),
         std=std,
-        source=files | dict(listing.split or {}),
+        source=files | (listing.split.source if listing.split else {}),
+        split_sha256=listing.split.sha256 if listing.split else "",
         note=" ".join([*listing.notes, *_counted(listing.samples, arrays)]),
         cache=folder_of(arrays["frames"]),
     )
