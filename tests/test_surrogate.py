@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -83,7 +84,17 @@ def test_survives_being_written_down(kind):
     assert surrogate.from_parameters(kind.kind, *kind.parameters) == kind
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+class Softer(Triangle):
+    """A subclass that adds nothing but may change anything."""
+
+
+def test_kernels_know_the_built_in_classes_and_no_subclass_of_them():
+    assert all(surrogate.is_built_in(kind) for kind in EVERY)
+    assert not surrogate.is_built_in(Softer())
+    assert not surrogate.is_built_in(Surrogate())
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize(
     ("cls", "field"),
     [
@@ -110,3 +121,41 @@ def test_names_the_surrogates_it_knows():
 def test_the_base_class_is_not_a_surrogate(use):
     with pytest.raises(TypeError, match="use a subclass"):
         use(Surrogate())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Triangle(height=1e-46),  # 0 in float32
+        lambda: Rectangle(width=1e-39),  # infinite in float32
+        lambda: Triangle(width=1e300),  # flat
+        lambda: ATan(alpha=3e38),
+        lambda: FastSigmoid(slope=1e39),
+    ],
+)
+def test_refuses_a_slope_that_float32_cannot_hold(make):
+    with pytest.raises(ValueError, match="beyond what float32 holds.*nearer to 1"):
+        make()
+
+
+@pytest.mark.parametrize("value", [True, "1", None, torch.tensor(1.0), [1.0]])
+def test_refuses_what_is_no_number(as_user, value):
+    with pytest.raises(TypeError, match="`alpha` must be a number, got"):
+        ATan(alpha=value)
+
+
+def test_numbers_of_numpy_are_numbers(as_user):
+    assert ATan(alpha=np.float32(2)) == ATan(2.0)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("value", [Triangle, "Triangle", None, torch.sigmoid])
+def test_refuses_what_is_no_surrogate(value):
+    with pytest.raises(TypeError, match="such as Triangle.., or an instance of a class"):
+        surrogate.check_surrogate(value)
+
+
+def test_the_step_is_differentiated_by_functions_of_functions():
+    """vmap and grad of torch.func see the slope that backward sees."""
+    u = torch.linspace(-1, 3, 9, dtype=torch.float64)
+    slopes = torch.func.vmap(torch.func.grad(lambda u: ATan().fire(u, 2.0)))(u)
+    torch.testing.assert_close(slopes, ATan().derivative(u / 2 - 1) / 2)

@@ -1,4 +1,8 @@
-"""Surrogate gradients: the step forward, something with a slope backward (M4)."""
+"""Surrogate gradients: the step forward, something with a slope backward (M4).
+
+The kernels know the formulas of this file. A surrogate of one's own, a subclass of these
+included, runs on the reference path, where its :meth:`Surrogate.derivative` is called.
+"""
 
 import math
 from dataclasses import asdict, astuple, dataclass, fields
@@ -7,6 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from .arguments import number
+
 
 @dataclass(frozen=True)
 class Surrogate:
@@ -14,8 +20,21 @@ class Surrogate:
 
     With :math:`x = u / v_{th} - 1`, backward uses
     :math:`\partial s / \partial u = \sigma'(x) / v_{th}`. Subclasses give
-    :math:`\sigma'`. A registered operator is told the ``kind`` and ``parameters``; the two
+    :math:`\sigma'`; one of your own needs nothing but :meth:`derivative`. Of those in this
+    file, a registered operator is told the ``kind`` and ``parameters``; the two
     ``constants`` are what the formula needs of them.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Gaussian(Surrogate):
+        ...     width: float = 0.5
+        ...
+        ...     def derivative(self, x):
+        ...         return torch.exp(-((x / self.width) ** 2))
+        >>> u = torch.tensor([1.0], requires_grad=True)
+        >>> Gaussian().fire(u, v_threshold=1.0).backward()
+        >>> u.grad
+        tensor([1.])
     """
 
     kind: ClassVar[int]
@@ -45,11 +64,16 @@ class Surrogate:
 
 
 class _Fire(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, u, v_threshold, surrogate):
-        ctx.save_for_backward(u)
-        ctx.v_threshold, ctx.surrogate = v_threshold, surrogate
+    def forward(u, v_threshold, surrogate):
         return (u > v_threshold).to(u.dtype)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        u, ctx.v_threshold, ctx.surrogate = inputs
+        ctx.save_for_backward(u)
 
     @staticmethod
     def backward(ctx, grad):
@@ -166,6 +190,24 @@ KINDS: dict[str, type[Surrogate]] = {
 }
 
 
+def is_built_in(surrogate: Surrogate) -> bool:
+    """Whether the kernels know its formula: one of these very classes, no subclass."""
+    return type(surrogate) in KINDS.values()
+
+
+def check_surrogate(value: Any) -> None:
+    """Refuse what is no surrogate.
+
+    Raises:
+        TypeError: Saying what came.
+    """
+    if not isinstance(value, Surrogate):
+        raise TypeError(
+            f"`surrogate` must be one such as Triangle(), or an instance of a class of "
+            f"your own derived from bntt.surrogate.Surrogate, got {value!r}."
+        )
+
+
 def from_parameters(kind: int, p: float, q: float) -> Surrogate:
     """The surrogate with this ``kind`` and these ``parameters``."""
     cls = list(KINDS.values())[kind]
@@ -186,11 +228,18 @@ def from_config(config: dict[str, Any]) -> Surrogate:
 
 
 def _positive(surrogate: Surrogate, *names: str) -> None:
+    kind = type(surrogate).__name__
     for name in names:
         value = getattr(surrogate, name)
-        if not value > 0:
-            kind = type(surrogate).__name__
+        number(name, value)
+        if not 0 < value < math.inf:
             raise ValueError(
-                f"{kind} needs a positive `{name}`, got {value}: without it no "
-                f"gradient passes a spike. Leave it out for the default."
+                f"{kind} needs a positive `{name}`, got {value}, which must be finite too: "
+                f"otherwise no gradient passes a spike. Leave it out for the default."
             )
+    limits = torch.finfo(torch.float32)
+    if not all(limits.tiny <= value <= limits.max for value in surrogate.constants):
+        raise ValueError(
+            f"{surrogate} has a slope beyond what float32 holds, {limits.tiny:g} to "
+            f"{limits.max:g}: it would be 0, infinite or NaN. Take values nearer to 1."
+        )

@@ -1,0 +1,96 @@
+"""What an argument must be: numbers, whole numbers, tensors that layers can read.
+
+Layers take arguments from programs, where torch's own complaint comes from deep inside, or
+does not come at all: integers are truncated, True is a 1, a time-step of 2.0 is a slice.
+"""
+
+import numbers
+from typing import Any
+
+import torch
+from torch import Tensor
+
+FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+
+def number(name: str, value: Any) -> None:
+    """Refuse what is no real number, ``True`` and tensors included.
+
+    Raises:
+        TypeError: Naming the argument and what came.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"`{name}` must be a number, got {_said(value)}.")
+
+
+def whole_number(name: str, value: Any, *, at_least: int | None = None) -> None:
+    """Refuse what is no whole number: ``True``, 2.0 and tensors; NumPy's are taken.
+
+    Raises:
+        TypeError: Naming the argument and what came.
+        ValueError: If it is below ``at_least``.
+    """
+    whole = isinstance(value, (int, torch.SymInt, numbers.Integral))
+    if isinstance(value, bool) or not whole:
+        raise TypeError(f"`{name}` must be a whole number, got {_said(value)}.")
+    if at_least is not None and value < at_least:
+        raise ValueError(f"`{name}` must be at least {at_least}, got {value}.")
+
+
+def choice(name: str, value: Any, known: tuple[str, ...]) -> None:
+    """Refuse what is not one of the known words.
+
+    Raises:
+        ValueError: Naming the argument, what came and what is known.
+    """
+    if value not in known:
+        raise ValueError(f"Unknown `{name}` {value!r}. Known: {', '.join(known)}.")
+
+
+def yes_or_no(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises:
+        TypeError: Naming the argument and what came.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"`{name}` must be True or False, got {_said(value)}.")
+
+
+def floats(
+    reader: str, value: Any, axes: str, at_least: int, most: int | None = None
+) -> None:
+    """Refuse what is no tensor of floating-point numbers with the axes that a layer reads.
+
+    Args:
+        reader: Who reads it, for the message.
+        value: The tensor.
+        axes: How its axes are read, such as ``"(T, N, ...)"``.
+        at_least: Fewest axes.
+        most: Most axes; any number if omitted.
+
+    Raises:
+        TypeError: If it is no tensor.
+        ValueError: If its type, layout or number of axes does not fit.
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{reader} takes a tensor {axes}, got {_said(value)}.")
+    if value.dtype not in FLOATS:
+        raise ValueError(
+            f"{reader} takes floating-point numbers (float32, float64, bfloat16 or "
+            f"float16), got {value.dtype}. Convert them with .float() first; bytes of "
+            f"images are normalised by net.normalize."
+        )
+    if value.layout is not torch.strided or value.is_nested:
+        raise ValueError(
+            f"{reader} takes dense tensors, got one of layout {value.layout}. Convert it "
+            f"with .to_dense() first."
+        )
+    if value.ndim < at_least or (most is not None and value.ndim > most):
+        raise ValueError(f"{reader} reads {axes}, got shape {tuple(value.shape)}.")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
+    return f"{value!r}, which is of type {type(value).__name__}"
