@@ -1,8 +1,6 @@
 """A user's own arrays from one ``.npz`` file, as `numpy.savez` writes them."""
 
 import hashlib
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import torch
 from .dataset import Dataset, Wanted
 from .decode import Moments
 from .events.samples import deviation
+from .npz_archive import NpzArchive
 from .npz_check import class_names, samples
 from .pixels import moments, pad
 from .places import what_is_there
@@ -32,7 +31,7 @@ def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
     gaps; ``class_names`` is optional. See `bntt.data.load`.
     """
     path = _locate(root)
-    arrays = _read(path)
+    arrays, unused = _read(path)
     train, test, chosen = _parts(path, arrays, wanted)
     names = class_names(path, arrays.get(NAMES), train[1], test[1])
     train_images = _images(path, train[0], wanted.image_size)
@@ -49,7 +48,7 @@ def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
         mean=mean,
         std=std,
         source={path.name: sha256} | (chosen.source if chosen else {}),
-        note=" ".join(filter(None, (_note(arrays, chosen), same))),
+        note=" ".join(filter(None, (_note(unused, chosen), same))),
         split_sha256=chosen.sha256 if chosen else "",
     )
 
@@ -68,65 +67,34 @@ def _locate(root: Path | None) -> Path:
     return root
 
 
-def _read(path: Path) -> Arrays:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is no whole .npz file: {_looks_like(path)}.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".npy")]
-            return {n.removesuffix(".npy"): _array(path, archive, n) for n in names}
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-        raise ValueError(
-            f"{path} is no whole .npz file: {error}. Copy or save it again."
-        ) from error
-
-
-def _looks_like(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(6)
-    size = f"{path.stat().st_size} bytes"
-    if start == b"\x93NUMPY":
-        return "it is a .npy file with one array. Put all arrays into one numpy.savez"
-    if start[:2] == b"PK":
-        return f"the table at the end of its {size} is missing. Cut short? Copy it again"
-    return f"its {size} are no zip archive. Write it with numpy.savez"
-
-
-def _array(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    try:
-        with archive.open(name) as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        if "Object arrays" in str(error):
+def _read(path: Path) -> tuple[Arrays, list[str]]:
+    """Return the arrays that are used, and the names of the others."""
+    with NpzArchive(path) as archive:
+        there = archive.names
+        used = DIVIDED if set(DIVIDED) <= set(there) else WHOLE
+        if not set(used) <= set(there):
             raise ValueError(
-                f"{path}: {name} holds Python objects, which are not opened because they "
-                f"can run code. Save it as an array of numbers, or of strings for "
-                f"class_names."
-            ) from error
-        raise ValueError(
-            f"{path}: {name} cannot be read ({error}). Damaged or cut short? Save or copy "
-            f"the file again."
-        ) from error
+                f"{path} must hold {', '.join(DIVIDED)}, or x and y, but holds "
+                f"{', '.join(there) or 'nothing'}. Name them as in "
+                f"numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...)."
+            )
+        wanted = [name for name in there if name in (*used, NAMES)]
+        arrays = {name: archive.read(name) for name in wanted}
+    return arrays, [name for name in there if name not in wanted]
 
 
 def _parts(path: Path, arrays: Arrays, wanted: Wanted) -> tuple[Part, Part, Split | None]:
     """Return the training and the test part, and the split where one was drawn."""
-    if set(DIVIDED) <= set(arrays):
+    if "x_train" in arrays:
         refuse_split(str(path), wanted.split)
         train = samples(path, arrays, "x_train", "y_train")
         test = samples(path, arrays, "x_test", "y_test")
         _same_shape(path, train[0], test[0])
         return train, test, None
-    if set(WHOLE) <= set(arrays):
-        x, y = samples(path, arrays, *WHOLE)
-        chosen = split(wanted.split, y, wanted.split_seed)
-        train, test = chosen.train, chosen.test
-        return (x[train], y[train]), (x[test], y[test]), chosen
-    raise ValueError(
-        f"{path} must hold {', '.join(DIVIDED)}, or x and y, but holds "
-        f"{', '.join(arrays) or 'nothing'}. Name them as in "
-        f"numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...)."
-    )
+    x, y = samples(path, arrays, *WHOLE)
+    chosen = split(wanted.split, y, wanted.split_seed)
+    train, test = chosen.train, chosen.test
+    return (x[train], y[train]), (x[test], y[test]), chosen
 
 
 def _same_shape(path: Path, train: np.ndarray, test: np.ndarray) -> None:
@@ -138,9 +106,7 @@ def _same_shape(path: Path, train: np.ndarray, test: np.ndarray) -> None:
         )
 
 
-def _note(arrays: Arrays, chosen: Split | None) -> str:
-    used = {*(WHOLE if chosen else DIVIDED), NAMES}
-    unused = [name for name in arrays if name not in used]
+def _note(unused: list[str], chosen: Split | None) -> str:
     ignored = f"Not used: {', '.join(unused)}." if unused else ""
     return " ".join(filter(None, (chosen.note if chosen else "", ignored)))
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 SHOWN = 8
+NO_FILE = "{} is a pipe, a socket or a device"
+"""Of what would be waited for without an end, or read without one."""
 
 
 def what_is_there(root: Path) -> str:
@@ -10,7 +12,7 @@ def what_is_there(root: Path) -> str:
     if not root.exists():
         return "there is no such folder"
     if not root.is_dir():
-        return "it is a file"
+        return "it is a file" if root.is_file() else NO_FILE.format("it")
     names = sorted(path.name for path in root.iterdir())
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"it holds {', '.join(names[:SHOWN])}{more}" if names else "it is empty"
@@ -26,7 +28,10 @@ def check_file(path: Path, kind: str, advice: str) -> None:
 
     Raises:
         FileNotFoundError: If there is no file.
+        ValueError: If there is something that never ends, such as a pipe.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(f"{NO_FILE.format(path)}, not {kind}. {advice}")
     if not path.is_file():
         what = f"is a folder, not {kind}" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{path} {what}. {advice}")
