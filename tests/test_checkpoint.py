@@ -107,17 +107,6 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(net, tmp_path, monkeypa
     assert os.listdir(tmp_path) == ["a.safetensors"]
 
 
-def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
-    path = tmp_path / "a"
-    path.write_text("old")
-    with checkpoint.replacing(path) as temporary:
-        temporary.write_text("new")
-        assert path.read_text() == "old"
-        assert temporary.parent == tmp_path, "another disk could not be renamed from"
-    assert path.read_text() == "new"
-    assert os.listdir(tmp_path) == ["a"]
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
 @pytest.mark.parametrize("mask", [0o022, 0o027])
 def test_who_may_read_it_is_the_users_choice(net, tmp_path, mask):
@@ -137,3 +126,23 @@ def test_a_copy_takes_on_device_type_and_layout():
     assert torch.equal(copy, source.double())
     assert copy.stride() == like.stride()
     assert copy.data_ptr() != like.data_ptr()
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_the_first_tensor_that_holds_no_number_is_named(dtype, bad):
+    most = torch.finfo(dtype).max
+    good = torch.full((3, 5), most, dtype=dtype)
+    spoilt = good.clone()
+    spoilt[1, 2] = bad
+    counts = torch.tensor([2**62, 2**62])
+    assert checkpoint.first_nonfinite({"a": good, "n": counts, "b": -good}) is None
+    assert checkpoint.first_nonfinite({"a": good, "b": spoilt, "c": spoilt}) == "b"
+    assert checkpoint.first_nonfinite({"a": torch.zeros(0, dtype=dtype)}) is None
+
+
+def test_two_infinities_do_not_cancel():
+    both = torch.tensor([float("inf"), -float("inf")])
+    assert checkpoint.first_nonfinite({"a": both}) == "a"

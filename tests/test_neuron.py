@@ -191,6 +191,27 @@ def test_the_read_out_adds_up_in_float32():
     assert torch.equal(Readout()(o)[-1], torch.tensor([[1.0078125]]))
 
 
+@pytest.mark.parametrize("shape", [(4,), (4, 2), (4, 2, 3), (4, 2, 3, 5, 1), (1, 0, 3)])
+def test_the_read_out_is_a_running_mean_over_time_whatever_follows(shape):
+    o = torch.randn(shape, dtype=torch.float64)
+    y = Readout()(o)
+    assert y.shape == o.shape
+    for t in range(len(o)):
+        torch.testing.assert_close(y[t], o[: t + 1].mean(0), rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 2, 3)])
+def test_a_read_out_of_no_time_step_is_refused(shape):
+    with pytest.raises(ValueError, match="at least one time-step"):
+        Readout()(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.complex64])
+def test_a_read_out_averages_no_integers(dtype):
+    with pytest.raises(ValueError, match=f"floating-point numbers, got {dtype}"):
+        Readout()(torch.ones(2, 1, 1, dtype=dtype))
+
+
 @pytest.mark.parametrize("shape", [(4, 2, 3), (2, 3, 1), (3, 2)])
 def test_refuses_a_membrane_of_another_shape(as_user, shape):
     z, v = torch.randn(5, 2, 3), torch.zeros(shape)

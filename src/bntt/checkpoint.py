@@ -1,7 +1,6 @@
 """Checkpoints: safetensors with the network's description in the header; never pickle."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from .architectures import build
+from .files import replacing
 from .network import Network
 
 FORMAT = 1
@@ -75,25 +75,6 @@ def read(path: str | Path) -> tuple[Network, dict[str, Tensor], dict[str, Any]]:
     return net.eval(), extra, header["info"]
 
 
-class replacing:  # noqa: N801 - reads as a statement
-    """``with replacing(path) as temporary``: what is written there replaces ``path``."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-
-    def __enter__(self) -> Path:
-        """Name the file to write."""
-        return self.temporary
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        """Put it in place, or away if writing failed."""
-        if error is None:
-            os.replace(self.temporary, self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
-
-
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise FileNotFoundError(
@@ -122,6 +103,19 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"reads up to {FORMAT}). Upgrade: pip install -U bntt."
         )
     return tensors, header
+
+
+def first_nonfinite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or infinity; None if all are numbers."""
+    for name, value in tensors.items():
+        if value.is_floating_point() and not _finite(value.detach()):
+            return name
+    return None
+
+
+def _finite(value: Tensor) -> bool:
+    """Whether all is finite. A sum shows it in one pass, but can itself grow too large."""
+    return bool(value.sum(dtype=torch.float32).isfinite() or value.isfinite().all())
 
 
 def to_device(tensor: Tensor, like: Tensor) -> Tensor:

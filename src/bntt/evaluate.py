@@ -13,9 +13,9 @@ from torch import Tensor
 
 from . import checkpoint, hardware
 from .batches import dataset_of
-from .checkpoint import replacing
 from .data import Images
 from .display import Display
+from .files import replacing
 from .network import Network
 from .provenance import circumstances
 from .run_folder import RunFolder

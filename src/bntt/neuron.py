@@ -165,10 +165,28 @@ class Readout(nn.Module):
     so ``y[t]`` answers "what if I had stopped here", and ``y[-1]`` is the answer.
     """
 
-    def forward(self, o: Float[Tensor, "T N K"]) -> Float[Tensor, "T N K"]:
-        """Running means over time, in float32 (float64 where ``o`` is)."""
-        steps = torch.arange(1, len(o) + 1, device=o.device)[:, None, None]
-        return o.to(_wide(o)).cumsum(0) / steps
+    def forward(self, o: Tensor) -> Tensor:
+        """Running means over time, in float32 (float64 where ``o`` is).
+
+        Args:
+            o: Read-outs, time first; any axes may follow.
+
+        Raises:
+            ValueError: If there is no time-step, or the read-outs are no floating-point
+                numbers.
+        """
+        if o.ndim == 0 or len(o) == 0:
+            raise ValueError(
+                f"A read-out needs at least one time-step (its first axis), got shape "
+                f"{tuple(o.shape)}."
+            )
+        if not o.is_floating_point():
+            raise ValueError(
+                f"A read-out averages floating-point numbers, got {o.dtype}. Convert them "
+                f"first, with .float()."
+            )
+        steps = torch.arange(1, len(o) + 1, device=o.device)
+        return o.to(_wide(o)).cumsum(0) / steps.reshape(-1, *[1] * (o.ndim - 1))
 
 
 def _wide(x: Tensor) -> torch.dtype:

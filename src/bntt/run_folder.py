@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import replacing
 from .config import Recipe, load_recipe
+from .files import replacing
 from .provenance import circumstances
 
 
