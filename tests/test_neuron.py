@@ -202,13 +202,13 @@ def test_the_read_out_is_a_running_mean_over_time_whatever_follows(shape):
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 2, 3)])
 def test_a_read_out_of_no_time_step_is_refused(shape):
-    with pytest.raises(ValueError, match="at least one time-step"):
+    with pytest.raises(ValueError, match=r"\(T, ...\), got|at least one time-step"):
         Readout()(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.complex64])
 def test_a_read_out_averages_no_integers(dtype):
-    with pytest.raises(ValueError, match=f"floating-point numbers, got {dtype}"):
+    with pytest.raises(ValueError, match=f"floating-point numbers .* got {dtype}"):
         Readout()(torch.ones(2, 1, 1, dtype=dtype))
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .arguments import floats
 from .norm import TemporalNorm, from_elements, to_elements
 from .ops import affine_lif, check_neuron
 from .surrogate import Surrogate, Triangle
@@ -172,18 +173,14 @@ class Readout(nn.Module):
             o: Read-outs, time first; any axes may follow.
 
         Raises:
-            ValueError: If there is no time-step, or the read-outs are no floating-point
-                numbers.
+            TypeError: If the read-outs are no tensor.
+            ValueError: If they are no floating-point numbers or have no time-step.
         """
-        if o.ndim == 0 or len(o) == 0:
+        floats("A read-out", o, "(T, ...)", at_least=1)
+        if len(o) == 0:
             raise ValueError(
-                f"A read-out needs at least one time-step (its first axis), got shape "
+                f"A read-out needs at least one time-step, its first axis, got shape "
                 f"{tuple(o.shape)}."
-            )
-        if not o.is_floating_point():
-            raise ValueError(
-                f"A read-out averages floating-point numbers, got {o.dtype}. Convert them "
-                f"first, with .float()."
             )
         steps = torch.arange(1, len(o) + 1, device=o.device)
         return o.to(_wide(o)).cumsum(0) / steps.reshape(-1, *[1] * (o.ndim - 1))
