@@ -129,12 +129,15 @@ BUGS = {
         ("every chunk the first", "to_elements(z), start)", "to_elements(z), start and 0)"),
         ("membrane of any shape", "        _check_state(current, v)\n", ""),
     ],
-    ("encode.py", "test_encode.py"): [
-        ("sign lost", "yield sign * (", "yield sign.abs() * ("),
-        ("rescale ignored", "(r * self.rescale <= size)", "(r * 2.0 <= size)"),
-        ("equality silent", "(r * self.rescale <= size)", "(r * self.rescale < size)"),
-        ("generator ignored", "images.shape, generator=generator", "images.shape, generator=None"),
-        ("NaN let in", "if not torch.isfinite(images).all()", "if torch.isinf(images).any()"),
+    ("encode.py", "test_encode.py test_encode_gradient.py"): [
+        ("sign lost", "return sign * (", "return sign.abs() * ("),
+        ("rescale ignored", "torch.full((), self.rescale,", "torch.full((), 2.0,"),
+        ("equality silent", "(r * scale <= size)", "(r * scale < size)"),
+        ("generator ignored", "dtype=wide, **source)", "dtype=wide)"),
+        ("drawn in the images' type", "wide = torch.float64 if images.dtype == torch.float64 else torch.float32", "wide = images.dtype"),
+        ("a gradient where every step fires", ".where(size < scale, 0)", ""),
+        ("rescale forgotten in backward", "(grad / scale)", "grad"),
+        ("NaN let in", "not torch.isfinite(images).all()", "torch.isinf(images).any()"),
     ],
     ("vgg.py", "test_vgg.py test_parity.py -k 'not float32'"): [
         ("pooling before the neuron", "layer(conv(x).unflatten", "layer((average_pool(conv(x)) if pooled else conv(x)).repeat_interleave(1 + pooled, 2).repeat_interleave(1 + pooled, 3).unflatten"),

@@ -1,7 +1,9 @@
 """Coding of images: what is drawn, how often it fires, and that nothing else decides it."""
 
+# pyright: reportArgumentType=false, reportCallIssue=false
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -91,10 +93,26 @@ def test_direct_coding_is_the_image_without_a_copy():
     assert currents.data_ptr() == images.data_ptr()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_spikes_have_the_type_of_the_images(dtype):
     images = torch.randn(1, 1, 2, 2, dtype=dtype)
     assert Poisson()(images, 2).dtype == Direct()(images, 2).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_narrow_images_fire_as_often_as_wide_ones(dtype):
+    images = torch.full((1, 1, 1000, 1000), 0.001).to(dtype)
+    p = images[0, 0, 0, 0].item() / 2  # a draw in bfloat16 would be 0 five times too often
+    fired = Poisson()(images, 4, seeded(0))
+    assert fired.dtype == dtype
+    assert abs(fired.float().mean().item() - p) <= 5 * math.sqrt(p / 4e6)
+
+
+@given(seed=SEEDS)
+def test_narrow_images_draw_what_the_same_images_in_float32_draw(seed):
+    images = torch.randn(2, 3, 4, 4).bfloat16()
+    wide = Poisson()(images.float(), 3, seeded(seed))
+    assert torch.equal(Poisson()(images, 3, seeded(seed)).float(), wide)
 
 
 @pytest.mark.parametrize("encoder", [Poisson(), Direct()])
@@ -114,7 +132,75 @@ def test_refuses_a_generator_from_elsewhere():
         Poisson()(images, 2, seeded(0))
 
 
-@pytest.mark.parametrize("rescale", [0.0, -1.0, float("nan")])
+ENCODERS = [Poisson(), Direct(), encode.Rows(), encode.Pixels(), encode.Pixels(1)]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
+@pytest.mark.parametrize(
+    ("images", "error", "said"),
+    [
+        (torch.ones(1, 1, 4, 4, dtype=torch.uint8), ValueError, "got torch.uint8"),
+        (torch.ones(1, 1, 4, 4, dtype=torch.long), ValueError, "got torch.int64"),
+        (torch.ones(1, 1, 4, 4, dtype=torch.bool), ValueError, "got torch.bool"),
+        (torch.ones(1, 1, 4, 4, dtype=torch.cfloat), ValueError, "got torch.complex64"),
+        (torch.ones(1, 1, 4, 4).to_sparse(), ValueError, "takes dense tensors"),
+        ([[1.0]], TypeError, "takes a tensor"),
+    ],
+)
+def test_refuses_what_is_no_tensor_of_numbers(as_user, encoder, images, error, said):
+    with pytest.raises(error, match=said):
+        encoder(images, 2)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
+@pytest.mark.parametrize(
+    ("num_steps", "error"),
+    [(0, ValueError), (-1, ValueError), (2.0, TypeError), (True, TypeError)],
+)
+def test_refuses_time_steps_that_cannot_be(as_user, encoder, num_steps, error):
+    with pytest.raises(error, match="`num_steps` must be"):
+        encoder(torch.ones(1, 1, 4, 4), num_steps)
+
+
+@pytest.mark.parametrize("encoder", [encode.Rows(), encode.Pixels()])
+def test_pieces_are_not_fewer_than_asked_for(as_user, encoder):
+    with pytest.raises(ValueError, match="num_steps is 17. Ask for (4|16) or fewer"):
+        encoder(torch.ones(1, 1, 4, 4), 17)
+    with pytest.raises(ValueError, match=r"images \(N, C, H, W\), got shape \(4, 4\)"):
+        encoder(torch.ones(4, 4), 2)
+
+
+def test_numbers_of_numpy_are_whole_numbers(as_user):
+    steps = np.int64(2)
+    assert len(Poisson()(torch.ones(1, 1, 2, 2), steps)) == 2
+
+
+def test_refuses_a_seed_for_a_generator(as_user):
+    with pytest.raises(TypeError, match=r"torch.Generator\(\).manual_seed\(seed\)"):
+        Poisson()(torch.ones(1, 1, 2, 2), 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("seed", "error"),
+    [(-1, ValueError), (2**32, ValueError), (1.0, TypeError), (True, TypeError)],
+)
+def test_refuses_an_order_that_no_seed_draws(as_user, seed, error):
+    with pytest.raises(error, match="`permutation`"):
+        encode.Pixels(seed)
+
+
+def test_refuses_an_unknown_gradient():
+    with pytest.raises(ValueError, match="Unknown `backward` 'ste'. Known: straight_th"):
+        Poisson(backward="ste")
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
+def test_shapes_may_be_asked_for_without_numbers(encoder):
+    images = torch.ones(1, 1, 4, 4)
+    assert encoder(images.to("meta"), 2).shape == encoder(images, 2).shape
+
+
+@pytest.mark.parametrize("rescale", [0.0, -1.0, float("nan"), float("inf")])
 def test_refuses_a_scale_that_is_not_positive(rescale):
     with pytest.raises(ValueError, match=f"`rescale` must be positive, got {rescale}"):
         Poisson(rescale)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensor
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
@@ -88,6 +89,22 @@ def floats(
         )
     if value.ndim < at_least or (most is not None and value.ndim > most):
         raise ValueError(f"{reader} reads {axes}, got shape {tuple(value.shape)}.")
+
+
+def has_values(x: Tensor) -> bool:
+    """Whether the numbers in ``x`` can be looked at.
+
+    They cannot while a graph is traced or exported, under ``torch.func.vmap``, and on the
+    meta device: there a branch on them would end the trace.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
+        return False
+    functorch = torch._C._functorch  # pyright: ignore - torch has no public way to ask
+    while functorch.is_functorch_wrapped_tensor(x):
+        if functorch.is_batchedtensor(x):
+            return False
+        x = functorch.get_unwrapped(x)
+    return not (x.is_meta or isinstance(x, FakeTensor))
 
 
 def _said(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Images to input over time: Poisson, direct, in pieces; events pass through (M14)."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+from .arguments import choice, floats, has_values, number, whole_number
 
 Images = Float[Tensor, "N C H W"]
 
@@ -19,20 +22,39 @@ class Poisson:
         s^t = \mathrm{sign}(x) \, [\, 2 r^t \le |x| \,], \qquad r^t \sim U[0, 1)
 
     so a pixel fires with probability ``min(|x| / rescale, 1)``, with its sign. Random
-    numbers are drawn one time-step at a time, so chunks of time draw the same.
+    numbers are drawn one time-step at a time, so chunks of time draw the same; in float32
+    where images are narrower, because a bfloat16 draw is 0 far too often.
+
+    The drawn step has no slope. To images that require a gradient, backward passes that of
+    the expectation (M20), without which an attack or an attribution would find nothing.
 
     Args:
         rescale: The ``|x|`` from which a pixel fires at every time-step. Positive.
+        backward: ``"straight_through"``, or ``"none"`` to refuse images that require a
+            gradient.
 
     Raises:
-        ValueError: If ``rescale`` is not positive.
+        TypeError: If ``rescale`` is no number.
+        ValueError: If ``rescale`` is not positive and finite, or ``backward`` is unknown.
+
+    Example:
+        >>> images = torch.tensor([0.5, -3.0]).reshape(1, 1, 1, 2).requires_grad_()
+        >>> Poisson()(images, num_steps=4).mean(0).sum().backward()
+        >>> images.grad.flatten()
+        tensor([0.5000, 0.0000])
     """
 
     rescale: float = 2.0
+    backward: str = "straight_through"
 
     def __post_init__(self) -> None:
-        if not self.rescale > 0:
-            raise ValueError(f"`rescale` must be positive, got {self.rescale}.")
+        number("rescale", self.rescale)
+        if not 0 < self.rescale < math.inf:
+            raise ValueError(
+                f"`rescale` must be positive, got {self.rescale}; and finite, or no pixel "
+                f"ever fires."
+            )
+        choice("backward", self.backward, ("straight_through", "none"))
 
     def steps(
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
@@ -45,22 +67,59 @@ class Poisson:
             generator: Where random numbers come from; torch's default one if omitted.
 
         Raises:
-            ValueError: If the generator lives on another device, or a pixel is NaN.
+            TypeError: If an argument is of another type.
+            ValueError: If the generator lives on another device, a pixel is NaN, or the
+                images are no floating-point numbers.
         """
-        _check(images, generator)
-        sign, size = images.sign(), images.abs()
+        whole_number("num_steps", num_steps, at_least=0)
+        _check("Poisson()", images)
+        _check_generator(images, generator)
+        self._check_backward(images)
+        fixed = images.detach()
+        wide = torch.float64 if images.dtype == torch.float64 else torch.float32
+        sign, size = fixed.sign(), fixed.abs().to(wide)
+        scale = torch.full((), self.rescale, device=images.device, dtype=wide)
+        source = {} if generator is None else {"generator": generator}
         for _ in range(num_steps):
             # as contiguous NCHW: the order of the draws must not depend on the layout
-            r = torch.rand(
-                images.shape, generator=generator, device=images.device, dtype=images.dtype
-            )
-            yield sign * (r * self.rescale <= size)
+            r = torch.rand(images.shape, device=images.device, dtype=wide, **source)
+            yield _Fire.apply(images, sign, size, r, scale)  # pyright: ignore[reportReturnType]
 
     def __call__(
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N C H W"]:
         """All time-steps of :meth:`steps`."""
+        whole_number("num_steps", num_steps, at_least=1)
         return torch.stack(list(self.steps(images, num_steps, generator)))
+
+    def _check_backward(self, images: Tensor) -> None:
+        wanted = images.requires_grad and torch.is_grad_enabled()
+        if wanted and self.backward == "none":
+            raise ValueError(
+                "Poisson(backward='none') passes no gradient, but the images require one. "
+                "Use backward='straight_through', the gradient of the expected spikes, or "
+                "detach the images."
+            )
+
+
+class _Fire(torch.autograd.Function):
+    """Draw one time-step; backward takes the slope of its expectation (M20)."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(images, sign, size, r, scale):
+        return sign * (r * scale <= size)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        _, _, size, _, scale = inputs
+        ctx.save_for_backward(size, scale)
+
+    @staticmethod
+    def backward(ctx, grad):
+        size, scale = ctx.saved_tensors
+        return (grad / scale).where(size < scale, 0), None, None, None, None
 
 
 @dataclass(frozen=True)
@@ -71,7 +130,8 @@ class Direct:
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
     ) -> Iterator[Images]:
         """The images, ``num_steps`` times."""
-        _check(images, None)
+        whole_number("num_steps", num_steps, at_least=0)
+        _check("Direct()", images)
         for _ in range(num_steps):
             yield images
 
@@ -79,7 +139,8 @@ class Direct:
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N C H W"]:
         """A view of the images with a leading time axis."""
-        _check(images, None)
+        whole_number("num_steps", num_steps, at_least=1)
+        _check("Direct()", images)
         return images.expand(num_steps, *images.shape)
 
 
@@ -125,8 +186,13 @@ class Rows(_AtOnce):
     def __call__(
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N F"]:
-        """The first ``num_steps`` rows, ``[N, C·W]`` each."""
-        _check(images, None)
+        """The first ``num_steps`` rows, ``[N, C·W]`` each.
+
+        Raises:
+            ValueError: If there are fewer.
+        """
+        _check("Rows()", images, axes=4)
+        _check_pieces(num_steps, images.shape[2], "rows", images)
         return images.permute(2, 0, 1, 3).flatten(2)[:num_steps]
 
 
@@ -136,39 +202,70 @@ class Pixels(_AtOnce):
 
     Args:
         permutation: Seed of the order, the same for every image; None for reading order.
+
+    Raises:
+        TypeError: If the seed is no whole number.
+        ValueError: If it is outside 0 to 2**32 - 1.
     """
 
     permutation: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.permutation is None:
+            return
+        whole_number("permutation", self.permutation, at_least=0)
+        if self.permutation >= 2**32:
+            raise ValueError(
+                f"`permutation` is a seed of NumPy's RandomState, at most 2**32 - 1, got "
+                f"{self.permutation}."
+            )
 
     def order(self, pixels: int) -> Int64[Tensor, " P"]:
         """Which pixel comes when."""
         if self.permutation is None:
             return torch.arange(pixels)
-        # RandomState, because NumPy promises that its stream never changes
-        order = np.random.RandomState(self.permutation).permutation(pixels)
-        return torch.from_numpy(order).long()
+        return torch.ops.bntt.permutation(self.permutation, pixels)
 
     def __call__(
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N F"]:
-        """The first ``num_steps`` pixels, ``[N, C]`` each."""
-        _check(images, None)
+        """The first ``num_steps`` pixels, ``[N, C]`` each.
+
+        Raises:
+            ValueError: If there are fewer.
+        """
+        _check("Pixels()", images, axes=4)
+        _check_pieces(num_steps, images.shape[2] * images.shape[3], "pixels", images)
         pixels = images.flatten(2).permute(2, 0, 1)
         return pixels[self.order(len(pixels))[:num_steps].to(images.device)]
 
 
+def _permutation(seed: int, count: int) -> Tensor:
+    # RandomState, because NumPy promises that its stream never changes
+    order = np.random.RandomState(seed).permutation(count)
+    return torch.from_numpy(order).long()
+
+
+# an operator, because a traced graph cannot look into NumPy's generator
+_LIBRARY = torch.library.Library("bntt", "FRAGMENT")
+_LIBRARY.define("permutation(int seed, int count) -> Tensor")
+_LIBRARY.impl("permutation", _permutation, "CompositeExplicitAutograd")
+torch.library.register_fake(
+    "bntt::permutation", lambda seed, count: torch.empty(count, dtype=torch.int64)
+)
+
 Encoder = Poisson | Direct | Events | Rows | Pixels
-ENCODERS: dict[str, Encoder] = {
-    "poisson": Poisson(),
-    "direct": Direct(),
-    "events": Events(),
-    "rows": Rows(),
-    "pixels": Pixels(),
+ENCODERS: dict[str, type[Encoder]] = {
+    "poisson": Poisson,
+    "direct": Direct,
+    "events": Events,
+    "rows": Rows,
+    "pixels": Pixels,
 }
 
 
 def make(name: str, permutation: int = 0) -> Encoder:
-    """The encoder of that name in recipes.
+    """A new encoder of that name in recipes.
 
     Args:
         name: ``"poisson"``, ``"direct"``, ``"events"``, ``"rows"``, ``"pixels"`` or
@@ -183,18 +280,39 @@ def make(name: str, permutation: int = 0) -> Encoder:
     if name not in ENCODERS:
         known = ", ".join((*ENCODERS, "permuted"))
         raise ValueError(f"Unknown encoder {name!r}. Known: {known}.")
-    return ENCODERS[name]
+    return ENCODERS[name]()
 
 
-def _check(images: Tensor, generator: torch.Generator | None) -> None:
-    if generator is not None and generator.device.type != images.device.type:
+def _check(encoder: str, images: Tensor, axes: int | None = None) -> None:
+    read = "images (N, C, H, W)" if axes else "images (N, ...)"
+    floats(encoder, images, read, axes or 0, axes)
+    if has_values(images) and not torch.isfinite(images).all():
+        raise ValueError(
+            "The images hold NaN or infinity, which no coding can express. Check how they "
+            "were read and normalised (a std of 0 divides by zero)."
+        )
+
+
+def _check_pieces(num_steps: int, pieces: int, name: str, images: Tensor) -> None:
+    whole_number("num_steps", num_steps, at_least=1)
+    if num_steps > pieces:
+        raise ValueError(
+            f"Images of shape {tuple(images.shape)} have {pieces} {name} each, but "
+            f"num_steps is {num_steps}. Ask for {pieces} or fewer."
+        )
+
+
+def _check_generator(images: Tensor, generator: torch.Generator | None) -> None:
+    if generator is None:
+        return
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(
+            f"`generator` must be a torch.Generator, got {generator!r}. From a seed: "
+            f"torch.Generator().manual_seed(seed)."
+        )
+    if generator.device.type != images.device.type:
         raise ValueError(
             f"The generator must live where the images are, on {images.device}, but it is "
             f"on {generator.device}. Make it with "
             f'torch.Generator(device="{images.device.type}").'
-        )
-    if not torch.isfinite(images).all():
-        raise ValueError(
-            "The images hold NaN or infinity, which no coding can express. Check how they "
-            "were read and normalised (a std of 0 divides by zero)."
         )

@@ -1,6 +1,7 @@
 """Neurons as modules: LIF, the fused norm and LIF, and the read-out that never fires."""
 
 import math
+from copy import copy
 
 import torch
 from jaxtyping import Float
@@ -57,7 +58,8 @@ class LIF(nn.Module):
         super().__init__()
         check_neuron(leak, v_threshold, reset)
         self.leak, self.v_threshold, self.reset = leak, v_threshold, reset
-        self.surrogate, self.detach_reset = surrogate, detach_reset
+        # a copy, because torch.compile(dynamic=True) stumbles over one shared by layers
+        self.surrogate, self.detach_reset = copy(surrogate), detach_reset
 
     def forward(
         self, current: Sequence, v: State | None = None, *, return_state: bool = False
