@@ -240,3 +240,90 @@ def test_a_file_cut_or_changed_anywhere_is_loaded_whole_or_refused(whole, place,
         assert np.array_equal(loaded.test_labels.numpy(), arrays["y_test"])
         return
     assert "damaged.npz" in said
+
+
+@pytest.mark.parametrize("white", [0, 4095])
+def test_16_bits_are_scaled_by_their_type_or_by_what_means_white(saved, white):
+    most = white or 65535
+    deep = RANDOM.integers(0, most + 1, (12, 8, 8)).astype(np.uint16)
+    arrays = four(x_train=deep, x_test=deep[:6])
+    data = load("npz", saved(arrays), white=white)
+    expected = deep.astype(np.int64) * 256 // (most + 1)
+    assert np.array_equal(data.train_images[:, 0].numpy(), expected)
+    assert np.array_equal(data.test_images[:, 0].numpy(), expected[:6])
+    assert data.geometry.white == white
+    assert data.note == ""
+
+
+def test_16_bits_that_hold_12_are_read_and_said(saved):
+    deep = RANDOM.integers(0, 4096, (12, 8, 8)).astype(np.uint16)
+    data = load("npz", saved(four(x_train=deep, x_test=deep[:6])))
+    assert "leaves 16 of 256 levels. If 4095 is what means white" in data.note
+    assert np.array_equal(data.train_images[:, 0].numpy(), deep >> 8)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int64, np.uint32])
+def test_other_whole_numbers_need_a_white(saved, kind):
+    deep = RANDOM.integers(0, 4096, (12, 8, 8)).astype(kind)
+    arrays = four(x_train=deep, x_test=deep[:6])
+    with pytest.raises(ValueError, match="or whole numbers with `white` in the recipe"):
+        load("npz", saved(arrays))
+    data = load("npz", saved(arrays), white=4095)
+    assert np.array_equal(data.train_images[:, 0].numpy(), deep >> 4)
+
+
+@pytest.mark.parametrize(
+    ("pixels_of", "said"),
+    [
+        (lambda x: x / 255, r"is float64 from 0.* Save \(255 \* x\)\.round"),
+        (lambda x: x * 1.0, r"is float64 .* Save x\.astype\(numpy\.uint8\) once"),
+        (lambda x: x / 128 - 1, r"is float64 from -"),
+        (lambda x: x * np.nan, "is float64 from nan"),
+        (lambda x: x > 99, r"is bool\. Save \(255 \* x\)\.astype\(numpy\.uint8\)"),
+        (lambda x: x.astype(np.int16) - 9, "is int16 from -"),
+        (lambda x: x.astype(complex), "is complex128"),
+    ],
+)
+def test_what_is_no_picture_is_refused_and_not_clipped(saved, pixels_of, said):
+    x = pixels(12, 8, 8)
+    arrays = four(x_train=pixels_of(x), x_test=pixels_of(x[:6]))
+    with pytest.raises(ValueError, match=rf"mine\.npz: x_train must .*{said}"):
+        load("npz", saved(arrays))
+
+
+def test_values_beyond_white_are_refused(saved):
+    deep = np.full((12, 8, 8), 5000, np.uint16)
+    with pytest.raises(ValueError, match=r"npz: x_train: its values go from 5000 to 5000,"):
+        load("npz", saved(four(x_train=deep, x_test=deep)), white=4095)
+
+
+def test_white_says_nothing_of_bytes_and_is_refused(saved):
+    with pytest.raises(ValueError, match="uint8, in which 255 means white, but .* 4095|="):
+        load("npz", saved(four()), white=4095)
+
+
+def test_two_types_would_be_scaled_differently(saved):
+    deep = RANDOM.integers(0, 65536, (12, 8, 8)).astype(np.uint16)
+    with pytest.raises(ValueError, match="numbers of one type, .* uint16 and uint8"):
+        load("npz", saved(four(x_train=deep)))
+
+
+@pytest.mark.parametrize("highest", [12, 10**9, 2**63 - 1])
+def test_no_name_is_made_for_each_of_a_billion_classes(saved, highest):
+    labels = np.arange(12, dtype=np.uint64) % 3
+    labels[5] = highest
+    with pytest.raises(ValueError, match=rf"but go up to {highest}, and there are 12"):
+        load("npz", saved(four(y_train=labels)))
+
+
+def test_a_label_too_large_for_any_number_is_not_taken_for_minus_one(saved):
+    labels = np.arange(12, dtype=np.uint64) % 3
+    labels[5] = 2**64 - 1
+    with pytest.raises(ValueError, match=r"y_train must be .* sample 5 has label 1844674"):
+        load("npz", saved(four(y_train=labels)))
+
+
+def test_frames_of_events_are_counts_and_not_scaled(saved):
+    frames = RANDOM.integers(0, 9, (12, 4, 2, 8, 8)).astype(np.uint16)
+    with pytest.raises(ValueError, match=r"must be uint8, 0 to 255, but is uint16"):
+        load("npz", saved(four(x_train=frames, x_test=frames[:6])))

@@ -38,6 +38,7 @@ def dataset_of(recipe: Recipe, root: str | Path | None, *, quiet: bool = True) -
         fold=recipe.fold,
         num_steps=recipe.num_steps,
         image_size=recipe.image_size,
+        white=recipe.white,
         frames=recipe.frames,
         window_ms=recipe.window_ms,
         split=recipe.split,

@@ -10,9 +10,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from . import checkpoint
+from .data.geometry import Geometry, recalled
 from .display import Display
 from .network import Network
-from .pictures import read_picture
+from .pictures import read_as_trained
 from .recordings import doubt, read_parts
 from .run_folder import RunFolder
 
@@ -65,7 +66,7 @@ def predict(
 
     Args:
         net: In evaluation mode.
-        image: Of the network's channels and size, as :func:`read_picture` makes it; for a
+        image: As :func:`read_as_trained` makes it of a picture; for a
             network for events a frame per time-step.
         num_steps: Stop after so many time-steps; all that were trained if omitted.
         seed: Of the encoder. Each picture draws alone, so that its answer does not depend
@@ -99,7 +100,7 @@ def predict_run(
 
     Args:
         run: The run folder.
-        files: Pictures, as :func:`read_picture` takes them, or, if the run is one of
+        files: Pictures, as :func:`read_as_trained` takes them, or, if the run is one of
             events, recordings, as :func:`read_parts` does; all are read before the first
             is classified.
         num_steps: As :func:`predict`.
@@ -123,17 +124,40 @@ def predict_run(
     if net.encoder_name == "events":
         samples = _recordings(net, folder, files, invert)
     else:
-        samples = [
-            (file, read_picture(file, net.in_channels, net.image_size, invert=invert), {})
-            for file in files
-        ]
+        samples = _pictures(net, folder, files, invert)
     found = []
     with Display("samples", len(samples), quiet=quiet) as display:
         for file, image, about in samples:
             one = predict(net, image, num_steps=num_steps, seed=seed, file=str(file))
-            found.append(replace(one, **about))
+            notes = (one.note, about.pop("note", ""))
+            found.append(replace(one, note=" ".join(filter(None, notes)), **about))
             display.advance()
     return found
+
+
+def _pictures(
+    net: Network, folder: RunFolder, files: Sequence[str | Path], invert: bool
+) -> list[tuple[str | Path, Tensor, dict[str, Any]]]:
+    """File, pixels, and what there is to say of every picture."""
+    geometry, doubt = _geometry(net, folder)
+    samples = []
+    for file in files:
+        pixels, note = read_as_trained(file, geometry, invert=invert)
+        notes = " ".join(filter(None, (note, doubt)))
+        samples.append((file, pixels, {"note": notes}))
+    return samples
+
+
+def _geometry(net: Network, folder: RunFolder) -> tuple[Geometry, str]:
+    """How training made its images, and what is not known of that."""
+    recipe = folder.recipe()
+    geometry = recalled(recipe.dataset, net.in_channels, net.image_size)
+    if recipe.dataset == "npz" and recipe.image_size:
+        return geometry, (
+            "This run is too old to say whether its arrays had a border of zeros: the "
+            "picture was scaled to all of the image. Train again to be sure."
+        )
+    return geometry, ""
 
 
 def _recordings(

@@ -86,6 +86,9 @@ class Recipe:
     """Which of the five folds of ``digits`` and ``digits-dvs`` is the test set."""
     image_size: int = 0
     """Side in pixels; 0 for the set's own."""
+    white: int = 0
+    """``imagefolder`` and ``npz``: the value that means white in pictures of more than 8
+    bits a sample, such as 4095; 0 for the most that a file's own kind of numbers holds."""
     frames: Literal["time", "count"] = "time"
     """Events: frames of equal time, or of equally many events."""
     window_ms: int = 0

@@ -18,6 +18,7 @@ RANGES: dict[str, tuple[Any, str]] = {
     "permutation": _SEED,
     "split_seed": _SEED,
     "image_size": _NOT_NEGATIVE,
+    "white": (lambda value: 0 <= value < 2**16, "lie in [0, 65535]"),
     "window_ms": _NOT_NEGATIVE,
     "leak": (
         lambda value: 0 <= value <= 1,

@@ -14,6 +14,7 @@ from .events.eventfolder import load_eventfolder
 from .events.gesture import load_gesture
 from .events.nmnist import load_nmnist
 from .imagefolder import load_imagefolder
+from .levels import LEAST, MOST
 from .mnist import load_fashion_mnist, load_mnist
 from .npz import load_npz
 from .tiny_imagenet import load_tiny_imagenet
@@ -36,6 +37,10 @@ LOADERS: dict[str, Callable[[Path | None, Wanted], Dataset]] = {
     "npz": load_npz,
 }
 NAMES = tuple(LOADERS)
+DEEP = ("imagefolder", "npz")
+"""Sets whose files may have more than 8 bits a sample."""
+SHIPPED = ("digits", "digits-dvs")
+"""Sets that lie in no folder."""
 
 
 def load(
@@ -47,6 +52,7 @@ def load(
     image_size: int = 0,
     frames: str = "time",
     window_ms: int = 0,
+    white: int = 0,
     split: str = "none",
     split_seed: int = 0,
     download: bool = True,
@@ -58,7 +64,8 @@ def load(
         name: One of ``NAMES``.
         root: Where the set lies: the folder of its files, the folder around that one, or
             the official archive where that is read directly. If omitted, the cache:
-            ``$BNTT_DATA``, else the platform's cache folder. Embedded sets read no folder.
+            ``$BNTT_DATA``, else the platform's cache folder. Sets that ship with a
+            package take none.
         fold: Which of the five folds of ``digits`` and ``digits-dvs`` becomes the test
             set, 0 to 4.
         num_steps: Events: frames per recording, ``T``.
@@ -67,6 +74,9 @@ def load(
             equal numbers of events.
         window_ms: ``eventfolder``: cut recordings into samples of so many milliseconds; 0
             takes each recording as one.
+        white: ``imagefolder`` and ``npz``: the value that means white, and becomes 255, in
+            pictures of more than 8 bits; 0 for the most that a file's own kind of numbers
+            holds.
         split: For sets that have no official one: ``"random-90-10"``,
             ``"first-900-train"`` or ``"first-100-test"``; ``"none"`` for all others.
         split_seed: Of a random split.
@@ -92,12 +102,29 @@ def load(
             f"`window_ms` cuts the recordings of 'eventfolder', but {name!r} has samples "
             f"of its own and came with window_ms={window_ms}. Leave it at 0."
         )
+    if white and name not in DEEP:
+        raise ValueError(
+            f"`white` is for {' and '.join(DEEP)}, whose files may have more than 8 bits, "
+            f"but {name!r} came with white={white}. Leave it at 0."
+        )
+    if white and not LEAST <= white <= MOST:
+        raise ValueError(
+            f"`white` must be 0, or lie in [{LEAST}, {MOST}], got {white}: it is the value "
+            f"that means white in pictures of more than 8 bits, such as 4095."
+        )
+    if root is not None and name in SHIPPED:
+        raise ValueError(
+            f"{name!r} ships inside scikit-learn and is read from no folder, but came with "
+            f"{root}. Leave --data (or --from) out; pictures of your own go by the name of "
+            f"imagefolder."
+        )
     wanted = Wanted(
         fold=fold,
         num_steps=num_steps,
         image_size=image_size,
         frames=frames,
         window_ms=window_ms,
+        white=white,
         split=split,
         split_seed=split_seed,
         download=download,

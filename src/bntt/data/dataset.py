@@ -30,6 +30,7 @@ class Wanted:
     window_ms: int = 0
     split: str = "none"
     split_seed: int = 0
+    white: int = 0
     download: bool = True
     quiet: bool = True
 

@@ -91,16 +91,22 @@ class Geometry:
         return cls(**config)
 
 
-def bordered(channels: int, sides: tuple[int, int], image_size: int) -> Geometry:
+def bordered(
+    channels: int, sides: tuple[int, int], image_size: int, white: int = 0
+) -> Geometry:
     """Return the geometry of pictures that get a border of zeros and are never scaled.
 
     Args:
         channels: Of the pictures.
         sides: Their height and width.
         image_size: Side of the square that they become; 0 for the longer of theirs.
+        white: As `Geometry.white`.
     """
     size = image_size or max(sides)
-    return Geometry(channels=channels, image_size=size, height=sides[0], width=sides[1])
+    height, width = sides
+    return Geometry(
+        channels=channels, image_size=size, height=height, width=width, white=white
+    )
 
 
 def of_squares(shape: tuple[int, int, int]) -> Geometry | None:

@@ -9,8 +9,9 @@ import torch
 from .dataset import Dataset, Wanted
 from .decode import Moments
 from .events.samples import deviation
+from .geometry import Geometry, bordered
 from .npz_archive import NpzArchive
-from .npz_check import class_names, samples
+from .npz_check import Samples, class_names, samples
 from .pixels import moments, pad
 from .places import what_is_there
 from .splits import Split, refuse_split, split
@@ -19,37 +20,37 @@ DIVIDED = ("x_train", "y_train", "x_test", "y_test")
 WHOLE = ("x", "y")
 NAMES = "class_names"
 Arrays = dict[str, np.ndarray]
-Part = tuple[np.ndarray, np.ndarray]
-"""Samples and labels."""
 
 
 def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
     """Load arrays ``x_train y_train x_test y_test``, or ``x y`` and a named split.
 
-    Images are uint8 ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]``, frames of events
-    uint8 ``[N, T, 2, H, W]`` with the steps that they have, labels integers from 0 without
-    gaps; ``class_names`` is optional. See `bntt.data.load`.
+    Images are ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]``: uint8, uint16, or any
+    whole numbers if ``wanted.white`` says which one is white. Frames of events are uint8
+    ``[N, T, 2, H, W]`` with the steps that they have, labels integers from 0 without gaps;
+    ``class_names`` is optional. See `bntt.data.load`.
     """
     path = _locate(root)
     arrays, unused = _read(path)
     train, test, chosen = _parts(path, arrays, wanted)
-    names = class_names(path, arrays.get(NAMES), train[1], test[1])
-    train_images = _images(path, train[0], wanted.image_size)
-    mean, std, same = _moments(train_images)
+    names = class_names(path, arrays.get(NAMES), train.labels, test.labels)
+    train_images = _images(path, train.images, wanted.image_size)
+    mean, std, same = _moments(path, train_images)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Dataset(
         name="npz",
         train_images=train_images,
-        train_labels=torch.from_numpy(train[1]),
-        test_images=_images(path, test[0], wanted.image_size),
-        test_labels=torch.from_numpy(test[1]),
+        train_labels=torch.from_numpy(train.labels),
+        test_images=_images(path, test.images, wanted.image_size),
+        test_labels=torch.from_numpy(test.labels),
         class_names=names,
         mean=mean,
         std=std,
         source={path.name: sha256} | (chosen.source if chosen else {}),
-        note=" ".join(filter(None, (_note(unused, chosen), same))),
+        note=" ".join(filter(None, (_note(unused, chosen), train.note, same))),
         split_sha256=chosen.sha256 if chosen else "",
+        geometry=_geometry(train.images, wanted),
     )
 
 
@@ -83,18 +84,31 @@ def _read(path: Path) -> tuple[Arrays, list[str]]:
     return arrays, [name for name in there if name not in wanted]
 
 
-def _parts(path: Path, arrays: Arrays, wanted: Wanted) -> tuple[Part, Part, Split | None]:
+def _parts(
+    path: Path, arrays: Arrays, wanted: Wanted
+) -> tuple[Samples, Samples, Split | None]:
     """Return the training and the test part, and the split where one was drawn."""
     if "x_train" in arrays:
         refuse_split(str(path), wanted.split)
-        train = samples(path, arrays, "x_train", "y_train")
-        test = samples(path, arrays, "x_test", "y_test")
-        _same_shape(path, train[0], test[0])
+        train = samples(path, arrays, "x_train", "y_train", wanted.white)
+        test = samples(path, arrays, "x_test", "y_test", wanted.white)
+        _same_kind(path, arrays)
+        _same_shape(path, train.images, test.images)
         return train, test, None
-    x, y = samples(path, arrays, *WHOLE)
+    x, y, note = samples(path, arrays, *WHOLE, wanted.white)
     chosen = split(wanted.split, y, wanted.split_seed)
     train, test = chosen.train, chosen.test
-    return (x[train], y[train]), (x[test], y[test]), chosen
+    return Samples(x[train], y[train], note), Samples(x[test], y[test], ""), chosen
+
+
+def _same_kind(path: Path, arrays: Arrays) -> None:
+    """Refuse samples of two types, which would be scaled differently."""
+    train, test = (arrays[name].dtype for name in ("x_train", "x_test"))
+    if train != test:
+        raise ValueError(
+            f"{path}: x_train and x_test must hold numbers of one type, but theirs are "
+            f"{train} and {test}."
+        )
 
 
 def _same_shape(path: Path, train: np.ndarray, test: np.ndarray) -> None:
@@ -123,10 +137,18 @@ def _images(path: Path, pixels: np.ndarray, size: int) -> torch.Tensor:
     return pad(images.flatten(0, -4), size, str(path)).unflatten(0, before)
 
 
-def _moments(images: torch.Tensor) -> Moments:
+def _geometry(pixels: np.ndarray, wanted: Wanted) -> Geometry:
+    channels, height, width = pixels.shape[-3:]
+    return bordered(channels, (height, width), wanted.image_size, wanted.white)
+
+
+def _moments(path: Path, images: torch.Tensor) -> Moments:
     """Return mean and deviation: of events, 0 and the root mean square."""
     if images.ndim == 4:
-        return moments(images)
+        try:
+            return moments(images)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
     frames = images.numpy()
     squares = np.einsum("ntcyx,ntcyx->c", frames, frames, dtype=np.int64)
     return Moments((0.0, 0.0), deviation(squares, frames[:, :, 0].size), "")

@@ -1,34 +1,51 @@
 """What a user's arrays must look like, and in words what is wrong with them."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+
+from .levels import LEAST, MOST, as_bytes, few_levels
 
 CHANNELS = (1, 3)
 ACCEPTED = "[N, H, W], [N, H, W, C] or [N, C, H, W] for images, [N, T, 2, H, W] for events"
 
 
+class Samples(NamedTuple):
+    """Images or frames of events and their labels."""
+
+    images: np.ndarray
+    """uint8 [N, C, H, W], or of events [N, T, 2, H, W]."""
+    labels: np.ndarray
+    """int64 [N]."""
+    note: str
+    """What to say of their values, or empty."""
+
+
 def samples(
-    path: Path, arrays: dict[str, np.ndarray], x: str, y: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return images uint8 [N, C, H, W] or frames [N, T, 2, H, W], and labels int64 [N].
+    path: Path, arrays: dict[str, np.ndarray], x: str, y: str, white: int
+) -> Samples:
+    """Return the samples in two arrays.
 
     Args:
         path: Of the file, for messages.
         arrays: All there are.
         x: Name of the images.
         y: Name of the labels.
+        white: The value that means white in images of more than 8 bits; 0 for the most that
+            their type holds.
 
     Raises:
         ValueError: If they have another type or shape, or not one label each.
     """
-    images, labels = _images(f"{path}: {x}", arrays[x]), _labels(f"{path}: {y}", arrays[y])
+    images, note = _bytes(f"{path}: {x}", arrays[x], white)
+    images, labels = _images(f"{path}: {x}", images), _labels(f"{path}: {y}", arrays[y])
     if len(images) != len(labels):
         raise ValueError(
             f"{path} must hold one label per sample, but {x} has {len(images)} samples and "
             f"{y} {len(labels)} labels."
         )
-    return np.ascontiguousarray(images), labels.astype(np.int64)
+    return Samples(np.ascontiguousarray(images), labels.astype(np.int64), note)
 
 
 def class_names(
@@ -45,11 +62,17 @@ def class_names(
     Raises:
         ValueError: If a class has no training sample, or a label or name no class.
     """
-    if given is None:
-        names = tuple(str(k) for k in range(int(max(train.max(), test.max())) + 1))
-    else:
-        names = _names(path, given)
     highest = int(max(train.max(), test.max()))
+    if given is not None:
+        names = _names(path, given)
+    elif highest < len(train):
+        names = tuple(str(k) for k in range(highest + 1))
+    else:  # no name is made for each of a billion classes
+        raise ValueError(
+            f"{path}: labels must be 0 to K-1 without gaps, but go up to {highest}, and "
+            f"there are {len(train)} training samples. Number the classes anew, as "
+            f"numpy.unique(y, return_inverse=True)[1] does."
+        )
     if highest >= len(names):
         raise ValueError(
             f"{path}: the labels go up to {highest}, but class_names names "
@@ -65,14 +88,34 @@ def class_names(
     return names
 
 
-def _images(where: str, array: np.ndarray) -> np.ndarray:
-    if array.dtype != np.uint8:
-        raise ValueError(
-            f"{where} must be uint8, 0 to 255, but is {array.dtype}{_range(array)}. "
-            f"Save {_as_bytes(array)}."
-        )
+def _bytes(where: str, array: np.ndarray, white: int) -> tuple[np.ndarray, str]:
+    """Return the values as bytes, and what to say of them."""
     if not array.size:
         raise ValueError(f"{where} is empty: its shape is {array.shape}.")
+    if array.dtype == np.uint8:
+        if white not in (0, LEAST):
+            raise ValueError(
+                f"{where} is uint8, in which 255 means white, but the recipe has "
+                f"white={white}. Leave it at 0."
+            )
+        return array, ""
+    counts = array.ndim == 5
+    if array.dtype.kind not in "iu" or counts or not (white or array.dtype == np.uint16):
+        deeper = (
+            "" if counts else ", or uint16, or whole numbers with `white` in the recipe"
+        )
+        raise ValueError(
+            f"{where} must be uint8, 0 to 255{deeper}, but is {array.dtype}"
+            f"{_range(array)}. Save {_advice(array)}."
+        )
+    try:
+        levels = as_bytes(array, white or MOST)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}. Give another `white`.") from error
+    return levels, few_levels("The arrays'", int(array.max()), white or MOST)
+
+
+def _images(where: str, array: np.ndarray) -> np.ndarray:
     if array.ndim == 3:
         return array[:, None]
     if array.ndim == 4:
@@ -104,7 +147,9 @@ def _range(array: np.ndarray) -> str:
     return f" from {array.min():g} to {array.max():g}"
 
 
-def _as_bytes(array: np.ndarray) -> str:
+def _advice(array: np.ndarray) -> str:
+    if array.dtype == bool:
+        return "(255 * x).astype(numpy.uint8)"
     if array.dtype.kind == "f" and array.size and 0 <= array.min() <= array.max() <= 1:
         return "(255 * x).round().astype(numpy.uint8)"
     return "x.astype(numpy.uint8) once its values lie in that range"
@@ -121,10 +166,11 @@ def _labels(where: str, array: np.ndarray) -> np.ndarray:
             f"{where} must have shape [N], one label per sample, but has {array.shape}. "
             f"Save y.ravel(), or y.argmax(1) if it is one-hot."
         )
-    if array.size and array.min() < 0:
-        first = int(np.flatnonzero(array < 0)[0])
+    outside = np.flatnonzero((array < 0) | (array > np.iinfo(np.int64).max))
+    if len(outside):
         raise ValueError(
-            f"{where} must not be negative, but sample {first} has label {array[first]}."
+            f"{where} must be classes, counted from 0, but sample {outside[0]} has label "
+            f"{array[outside[0]]}."
         )
     return array
 

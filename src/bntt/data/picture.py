@@ -1,23 +1,59 @@
 """One image file: its pixels, upright, opaque and of the size wanted."""
 
+import stat
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
+from .deep import in_eight_bits, strips
 from .jpeg import plain_pixels
+from .places import NO_FILE
 
 MODES = {1: "L", 3: "RGB"}
 GREY = ("1", "L", "LA", "La")
 ORIENTATION = 0x0112
 TURNED = (5, 6, 7, 8)
 """Values of that EXIF tag that exchange height and width."""
+TIFF_WIDTH, TIFF_HEIGHT = 256, 257
+POSTSCRIPT = "EPS"
+LARGEST = 1 << 30
+"""Bytes of a file, more than the most pixels that Pillow opens take uncompressed."""
 
 
-def decode(path: Path, channels: int, size: int = 0) -> UInt8[np.ndarray, "C H W"]:
+class Decoded(NamedTuple):
+    """The pixels of an image file, and what they were made of."""
+
+    pixels: UInt8[np.ndarray, "C H W"]
+    peak: int
+    """The highest value of an image of more than 8 bits a sample; 0 for any other."""
+    white: int
+    """The value that became 255."""
+
+
+def decode(
+    path: Path, channels: int, size: int = 0, data: bytes | None = None, *, white: int = 0
+) -> UInt8[np.ndarray, "C H W"]:
+    """Return the pixels that `read` gives, of squares of `size`; 0 leaves them as they are.
+
+    Raises:
+        ValueError: As `read`; so are the other errors.
+    """
+    sides = (size, size) if size else None
+    return read(path, channels, sides, data, white=white).pixels
+
+
+def read(
+    path: Path,
+    channels: int,
+    sides: tuple[int, int] | None = None,
+    data: bytes | None = None,
+    *,
+    white: int = 0,
+) -> Decoded:
     """Read an image file, turned upright as the camera noted.
 
     Whatever it holds, palette, grey, CMYK or 16 bits, is converted. Transparent parts
@@ -28,33 +64,67 @@ def decode(path: Path, channels: int, size: int = 0) -> UInt8[np.ndarray, "C H W
     Args:
         path: JPEG, PNG or whatever else Pillow opens; of several frames the first.
         channels: 1 for grey, 3 for red, green and blue.
-        size: Side in pixels. The shorter side is scaled to it and the middle is kept, as
-            `bntt.predict` does it: the mean over the pixels that become one, or a smooth
-            enlargement. 0 leaves the pixels as they are.
+        sides: Height and width in pixels. The largest part in the middle that has their
+            shape is scaled to them: the mean over the pixels that become one, or a smooth
+            enlargement. None leaves the pixels as they are.
+        data: What is in the file, if that was read already.
+        white: The value that becomes 255 if a sample has more than 8 bits; 0 for what the
+            file itself says. Bytes are taken as they are.
 
     Raises:
-        ValueError: If the file is damaged, cut short or no image.
+        ValueError: If the file is damaged, cut short or no image, or if its values go
+            beyond white, are signed, or say nothing of what is white.
         OSError: If it cannot be read.
         ImportError: If Pillow is needed and not installed.
     """
+    if data is None:
+        data = _bytes(path)
+    if sides is None or sides[0] == sides[1]:
+        pixels = plain_pixels(data, MODES[channels], sides[0] if sides else 0)
+        if pixels is not None:
+            return Decoded(_channels_first(pixels, channels), 0, 255)
+    return _opened(path, data, channels, sides, white)
+
+
+def _bytes(path: Path) -> bytes:
+    size = path.stat()
+    if not stat.S_ISREG(size.st_mode) and not stat.S_ISDIR(size.st_mode):
+        raise ValueError(f"{NO_FILE.format(path)}, not an image.")
+    if size.st_size > LARGEST:
+        raise ValueError(
+            f"{path} has {size.st_size} bytes, more than any image that is read, which is "
+            f"{LARGEST}. Something else?"
+        )
     with path.open("rb", buffering=0) as file:  # fewer system calls than read_bytes
-        data = file.read()
-    pixels = plain_pixels(data, MODES[channels], size)
-    if pixels is None:
-        pixels = _opened(path, data, channels, size)
+        return file.read()
+
+
+def _channels_first(pixels: np.ndarray, channels: int) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
 
 
-def _opened(path: Path, data: bytes, channels: int, size: int) -> np.ndarray:
+def _opened(
+    path: Path, data: bytes, channels: int, sides: tuple[int, int] | None, white: int
+) -> Decoded:
     pillow = _pillow()
+
+    def again() -> Any:
+        return pillow.Image.open(BytesIO(data))
+
+    def upright(picture: Any) -> None:
+        pillow.ImageOps.exif_transpose(picture, in_place=True)
+
     try:
-        with pillow.Image.open(BytesIO(data)) as opened:
-            pillow.ImageOps.exif_transpose(opened, in_place=True)
-            picture = _opaque(_eight_bits(opened))
-            picture = _square(picture, size) if size else picture
-            return np.asarray(_converted(picture, MODES[channels]))
+        with again() as opened:
+            if opened.format == POSTSCRIPT:
+                raise ValueError("it is PostScript, a program, which is not run")
+            picture, peak, white = in_eight_bits(opened, again, upright, white)
+            picture = _opaque(picture)
+            picture = _middle(picture, sides) if sides else picture
+            pixels = np.asarray(_converted(picture, MODES[channels]))
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise _unreadable(path, error) from error
+    return Decoded(_channels_first(pixels, channels), peak, white)
 
 
 def header(path: Path) -> tuple[int, int, bool]:
@@ -71,12 +141,19 @@ def header(path: Path) -> tuple[int, int, bool]:
     with path.open("rb") as file:
         try:
             with pillow.Image.open(file) as opened:
-                width, height = opened.size
+                width, height = _stored_size(opened)
                 turned = opened.getexif().get(ORIENTATION) in TURNED
                 grey = opened.mode in GREY or opened.mode.startswith("I")
         except Exception as error:  # as above
             raise _unreadable(path, error) from error
     return (width, height, grey) if turned else (height, width, grey)
+
+
+def _stored_size(opened: Any) -> tuple[int, int]:
+    """Width and height as they are stored; of TIFF, Pillow has turned its own already."""
+    tags = getattr(opened, "tag_v2", {})
+    width, height = opened.size
+    return int(tags.get(TIFF_WIDTH, width)), int(tags.get(TIFF_HEIGHT, height))
 
 
 def _pillow() -> ModuleType:
@@ -91,26 +168,25 @@ def _pillow() -> ModuleType:
     return PIL
 
 
-def _eight_bits(picture: Any) -> Any:
-    if not picture.mode.startswith("I"):
-        return picture
-    # 16 bits, which `convert` would clip to 8
-    levels = (np.asarray(picture) // 256).clip(0, 255).astype(np.uint8)
-    return _pillow().Image.fromarray(levels)
-
-
 def _opaque(picture: Any) -> Any:
     """The picture on a ground that what is visible stands out from."""
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         return picture
-    picture = picture.convert("RGBA")
-    light = np.asarray(picture.convert("RGB").convert("L"), dtype=np.float64)
-    alpha = np.asarray(picture.getchannel("A"), dtype=np.float64)
-    is_light = (alpha * light).sum() > 127.5 * alpha.sum()
-    ground = picture.copy()
-    ground.paste("black" if is_light else "white", (0, 0, *picture.size))
-    ground.alpha_composite(picture)
-    return ground.convert("RGB")
+    light = visible = 0
+    for box in strips(picture):
+        strip = picture.crop(box).convert("RGBA")
+        alpha = np.asarray(strip.getchannel("A"), dtype=np.int64)
+        light += int((alpha * np.asarray(strip.convert("RGB").convert("L"))).sum())
+        visible += int(alpha.sum())
+    image = _pillow().Image
+    ground = "black" if 2 * light > 255 * visible else "white"
+    result = image.new("RGB", picture.size)
+    for box in strips(picture):
+        strip = picture.crop(box).convert("RGBA")
+        on_ground = image.new("RGBA", strip.size, ground)
+        on_ground.alpha_composite(strip)
+        result.paste(on_ground.convert("RGB"), box[:2])
+    return result
 
 
 def _converted(picture: Any, mode: str) -> Any:
@@ -121,16 +197,22 @@ def _converted(picture: Any, mode: str) -> Any:
     return picture.convert(mode)
 
 
-def _square(picture: Any, size: int) -> Any:
-    """The largest square in the middle, scaled to `size`."""
-    side = min(picture.size)
-    if picture.size == (size, size):
+def _middle(picture: Any, sides: tuple[int, int]) -> Any:
+    """The largest part in the middle of the shape of `sides`, scaled to them."""
+    height, width = sides
+    if picture.size == (width, height):
         return picture
-    left, top = ((length - side) // 2 for length in picture.size)
+    across, down = picture.size
+    if across * height > down * width:
+        across = max(1, round(down * width / height))
+    else:
+        down = max(1, round(across * height / width))
+    left, top = (picture.width - across) // 2, (picture.height - down) // 2
     colours = _converted(picture, "L" if picture.mode in GREY else "RGB")
-    square = colours.crop((left, top, left + side, top + side))
+    middle = colours.crop((left, top, left + across, top + down))
+    shrinks = across >= width and down >= height
     filters = _pillow().Image.Resampling
-    return square.resize((size, size), filters.BOX if side >= size else filters.BICUBIC)
+    return middle.resize((width, height), filters.BOX if shrinks else filters.BICUBIC)
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
