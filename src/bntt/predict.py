@@ -14,7 +14,7 @@ from .data.geometry import Geometry, recalled
 from .display import Display
 from .network import Network
 from .pictures import read_as_trained
-from .recordings import doubt, read_parts
+from .recordings import read_parts
 from .run_folder import RunFolder
 
 
@@ -174,7 +174,7 @@ def _recordings(
         (
             file,
             torch.from_numpy(part.frames),
-            {"span_ms": part.span_ms, "note": doubt(file, recipe)},
+            {"span_ms": part.span_ms, "note": part.note},
         )
         for file in files
         for part in read_parts(file, recipe, net.image_size)

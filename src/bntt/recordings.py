@@ -33,12 +33,16 @@ def read_parts(path: str | Path, recipe: Recipe, size: int) -> list[Part]:
         frames=recipe.frames,
         window_ms=recipe.window_ms,
     )
-    return parts_of(path, recipe.dataset, wanted)
+    parts = parts_of(path, recipe.dataset, wanted)
+    doubt = _doubt(path, recipe)
+    return [
+        part._replace(note=" ".join(filter(None, (doubt, part.note)))) for part in parts
+    ]
 
 
-def doubt(path: str | Path, recipe: Recipe) -> str:
-    """What may be wrong with how a recording was read; empty if nothing is."""
-    if sensor_is_guessed(Path(path), recipe.dataset):
+def _doubt(path: Path, recipe: Recipe) -> str:
+    """What may be wrong with the sensor that was assumed; empty if nothing is."""
+    if sensor_is_guessed(path, recipe.dataset):
         return (
             "This file does not say of what sensor it is: it was taken to reach as far as "
             "its own events, which moves them if the training recordings reached further."

@@ -4,18 +4,23 @@ from pathlib import Path
 
 import numpy as np
 
+from ..npz_archive import Header, NpzArchive
+from .codec import unwrap
 from .recording import Events, check_places
 
 COLUMNS = ("t", "x", "y", "p")
+CLOCK_BYTES = 4
+"""Times of so few bytes may come from a clock that runs over: 32 bits last 71.6 minutes."""
 
 
 def read_npz(path: str | Path, width: int = 0, height: int = 0) -> Events:
     """Read a ``.npz`` file of events.
 
     It holds arrays ``t``, ``x``, ``y`` and ``p`` of one length, as SpikingJelly saves
-    them, or one structured array with fields of these names, as tonic's are. ``t`` is in
-    whole microseconds, ``x`` and ``y`` count from the upper left, and ``p`` is 1 or true
-    for ON, and 0, false or -1 for OFF.
+    them, or one structured array with fields of these names, as tonic's are; what else is
+    in the file is not read. ``t`` is in whole microseconds; of 32 bits or fewer it goes on
+    where such a clock runs over, see `codec.unwrap`. ``x`` and ``y`` count from the upper
+    left, and ``p`` is 1 or true for ON, and 0, false or -1 for OFF.
 
     Args:
         path: The file. Pickled objects in it are never loaded.
@@ -30,54 +35,72 @@ def read_npz(path: str | Path, width: int = 0, height: int = 0) -> Events:
             are no events, or events outside the sensor.
     """
     path = Path(path)
-    columns = _columns(path, _load(path))
+    with NpzArchive(path) as archive:
+        columns = _columns(archive)
+    _check_lengths(path, columns)
     t, x, y = (_whole(path, name, columns[name]) for name in "txy")
     polarity = _polarity(path, columns["p"])
     if not len(t):
         raise ValueError(f"{path} holds no events: its arrays have length 0.")
+    t = _unwrapped(t, columns["t"].dtype)
     x, y = _coordinates(path, "x", x), _coordinates(path, "y", y)
     sensor = width or int(x.max()) + 1, height or int(y.max()) + 1
     check_places(path, x, y, sensor)
     return Events(x, y, t, polarity, *sensor)
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file:
+def _columns(archive: NpzArchive) -> dict[str, np.ndarray]:
+    """Read the arrays of events, and none beside them."""
+    if set(COLUMNS) <= set(archive.names):
+        return {name: archive.read(name) for name in COLUMNS}
+    headers = _headers(archive)
+    tables = [
+        n for n, head in headers.items() if set(COLUMNS) <= set(head.dtype.names or ())
+    ]
+    if len(tables) == 1:
+        table = archive.read(tables[0])
+        return {name: table[name] for name in COLUMNS}
+    there = ", ".join(
+        _described(name, headers[name]) if name in headers else name
+        for name in archive.names
+    )
+    raise ValueError(
+        f"{archive.path} must hold arrays t, x, y and p, or one array with fields of these "
+        f"names, but holds {there or 'no array'}."
+    )
+
+
+def _headers(archive: NpzArchive) -> dict[str, Header]:
+    """What the arrays say of themselves, those of other things than numbers left out.
+
+    Raises:
+        ValueError: If none can be read; as the first of them says.
+    """
+    headers, errors = {}, []
+    for name in archive.names:
         try:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array (.npy), not an archive (.npz)")
-            with loaded:
-                return {name: loaded[name] for name in loaded.files}
-        except Exception as error:  # of a damaged archive, zipfile and zlib raise anything
-            why = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"{path} is not a .npz file of plain arrays ({path.stat().st_size} bytes): "
-                f"{why}. Truncated or damaged? Get the file again."
-            ) from error
+            headers[name] = archive.header(name)
+        except ValueError as error:
+            errors.append(error)
+    if errors and not headers:
+        raise errors[0]
+    return headers
 
 
-def _columns(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    tables = [array for array in arrays.values() if array.dtype.names]
-    if len(tables) == len(arrays) == 1 and set(COLUMNS) <= set(tables[0].dtype.names or ()):
-        columns = {name: tables[0][name] for name in COLUMNS}
-    elif set(COLUMNS) <= set(arrays):
-        columns = {name: arrays[name] for name in COLUMNS}
-    else:
-        there = ", ".join(map(_described, arrays, arrays.values()))
-        raise ValueError(
-            f"{path} must hold arrays t, x, y and p, or one array with fields of these "
-            f"names, but holds {there or 'no array'}."
-        )
+def _check_lengths(path: Path, columns: dict[str, np.ndarray]) -> None:
     shapes = {name: array.shape for name, array in columns.items()}
     if len(set(shapes.values())) > 1 or columns["t"].ndim != 1:
         raise ValueError(
             f"{path}: t, x, y and p must be lists of one length, but have shapes {shapes}."
         )
-    return columns
 
 
-def _described(name: str, array: np.ndarray) -> str:
+def _unwrapped(t: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Follow a clock that has run over what its type of numbers can hold."""
+    return unwrap(t, 8 * kind.itemsize) if kind.itemsize <= CLOCK_BYTES else t
+
+
+def _described(name: str, array: Header) -> str:
     fields = f" with fields {', '.join(array.dtype.names)}" if array.dtype.names else ""
     return f"{name}{list(array.shape)}{fields}"
 
@@ -85,8 +108,13 @@ def _described(name: str, array: np.ndarray) -> str:
 def _whole(path: Path, name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype.kind not in "iu" or (values > np.iinfo(np.int64).max).any():
         unit = "microseconds" if name == "t" else "pixels"
+        advice = (
+            " Of times in seconds, save np.round(t * 1e6).astype(np.int64)."
+            if name == "t" and values.dtype.kind == "f"
+            else ""
+        )
         raise ValueError(
-            f"{path}: {name} must be whole numbers ({unit}), got {values.dtype}."
+            f"{path}: {name} must be whole numbers ({unit}), got {values.dtype}.{advice}"
         )
     return values.astype(np.int64)
 

@@ -5,7 +5,7 @@ for ON (brighter).
 """
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8, UInt16, UInt32
+from jaxtyping import Bool, Int64, Shaped, UInt8, UInt16, UInt32
 
 DVS128 = 128
 """Columns, and rows, of a DVS128."""
@@ -15,6 +15,10 @@ NMNIST_OVERFLOW_ROW = 240
 """The row that a 5-byte record names when it is no event but the clock running over."""
 NMNIST_OVERFLOW = 1 << 13
 """Microseconds that such a record adds to its own time and all later ones."""
+NMNIST_BITS = 23
+"""Of the clock of a 5-byte record, which runs over every 8.4 seconds."""
+LATE = 64
+"""Events after a clock ran over among which some of before may still come."""
 
 
 def encode_dvs128(
@@ -115,14 +119,30 @@ def decode_nmnist(
     return x.astype(np.uint16), y.astype(np.uint16), t, polarity
 
 
-def unwrap(raw: UInt32[np.ndarray, " E"]) -> Int64[np.ndarray, " E"]:
-    """Return times in microseconds from a 32-bit clock, which runs over every 71.6 minutes.
+def unwrap(raw: Shaped[np.ndarray, " E"], bits: int = 32) -> Int64[np.ndarray, " E"]:
+    """Return times from a clock that runs over: one of 32 bits does every 71.6 minutes.
 
-    A step back by more than half the clock's range is taken for the clock running over,
-    any other for what it is.
+    A step back by more than half the clock's range is the clock running over, any other is
+    left as it is. Of events that were recorded a little late, some may still tell the time
+    from before: soon after the clock ran over, a step ahead by more than half the range
+    leads back there.
+
+    Args:
+        raw: Whole numbers, of which the lowest and the highest are less than the range
+            apart.
+        bits: Of the clock.
     """
     t = raw.astype(np.int64)
-    over = t[:-1] - t[1:] > 1 << 31
-    if over.any():
-        t[1:] += np.cumsum(over) << 32
+    half = 1 << (bits - 1)
+    step = np.diff(t)
+    turns = np.zeros(len(step), dtype=np.int64)
+    over = -LATE
+    # whether to go back depends on what was found before; there are few such steps
+    for k in np.flatnonzero(np.abs(step) > half).tolist():
+        if step[k] < 0:
+            turns[k], over = 1, k
+        elif k - over < LATE:
+            turns[k] = -1
+    if turns.any():
+        t[1:] += np.cumsum(turns) << bits
     return t

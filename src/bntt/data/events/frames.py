@@ -1,5 +1,7 @@
 """Frames of events: how many fell on each pixel, of each polarity, in each part of time."""
 
+import math
+
 import numpy as np
 from jaxtyping import Int64, UInt8
 
@@ -7,6 +9,8 @@ from .recording import Events
 
 FULL = 255
 """The most events that a pixel of a frame can hold."""
+SCRATCH = 32 << 20
+"""Bytes of counts before they are frames; no fewer than one frame takes."""
 
 
 def to_frames(
@@ -57,13 +61,30 @@ def to_frames(
         step = _step_by_count(events, num_steps)
     columns = _places(events.width, side, size)
     rows = _places(events.height, side, size)
-    index = (step * 2 + events.polarity) * size + rows[events.y]
-    index *= size
-    index += columns[events.x]
-    counts = np.bincount(index, minlength=num_steps * 2 * size * size)
-    frames = np.minimum(counts, FULL).astype(np.uint8)
-    dropped = int(np.maximum(counts - FULL, 0).sum())
-    return frames.reshape(num_steps, 2, size, size), dropped
+    pixel = events.polarity * np.int64(size) + rows[events.y]
+    pixel *= size
+    pixel += columns[events.x]
+    return _counted(step, pixel, (num_steps, 2, size, size))
+
+
+def _counted(
+    step: Int64[np.ndarray, " E"], pixel: Int64[np.ndarray, " E"], shape: tuple[int, ...]
+) -> tuple[UInt8[np.ndarray, "T 2 S S"], int]:
+    """Count a few frames at a time: bincount takes eight bytes for each of their pixels."""
+    num_steps, pixels = shape[0], math.prod(shape[1:])
+    frames = np.empty(shape, dtype=np.uint8)
+    together = max(1, SCRATCH // (8 * pixels))
+    full = 0
+    for first in range(0, num_steps, together):
+        number = min(together, num_steps - first)
+        index = pixel + pixels * (step - first)
+        if number < num_steps:
+            index = index[(step >= first) & (step < first + number)]
+        counts = np.bincount(index, minlength=number * pixels)
+        np.minimum(counts, FULL, out=counts)
+        frames[first : first + number] = counts.reshape(number, *shape[1:])
+        full += int(counts.sum())
+    return frames, len(step) - full
 
 
 def check_frames(num_steps: int, size: int, by: str) -> None:
@@ -95,8 +116,12 @@ def _step_by_time(
             f"Events from {first} to {last} microseconds do not all lie in the span from "
             f"{start} to {stop}. Cut them with `Events.window` first."
         )
-    # in whole numbers: a float would put an event on an edge into either frame
-    return (t - start) * num_steps // (stop - start)
+    # in whole numbers: a float would put an event on an edge into either frame. And by the
+    # edges: the product of a long time and `num_steps` may not be a number of 64 bits
+    length = stop - start
+    edges = [-(-k * length // num_steps) for k in range(1, num_steps)]
+    since = t.astype(np.uint64) - np.uint64(start % (1 << 64))
+    return np.searchsorted(np.array(edges, dtype=np.uint64), since, side="right")
 
 
 def _step_by_count(events: Events, num_steps: int) -> Int64[np.ndarray, " E"]:

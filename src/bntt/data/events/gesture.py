@@ -8,6 +8,8 @@ from ..dataset import Dataset, Wanted
 from ..layout import find
 from ..splits import refuse_split
 from .aedat3 import read_aedat3
+from .clock import refuse_set_back, settle
+from .recording import Events
 from .samples import Listing, Sample, load_frames
 
 SIDE = 128
@@ -54,10 +56,16 @@ def load_gesture(root: Path | None, wanted: Wanted) -> Dataset:
             test=test,
             class_names=GESTURES,
             side=SIDE,
-            read=read_aedat3,
+            read=_read,
         ),
         wanted,
     )
+
+
+def _read(path: Path) -> Events:
+    events = read_aedat3(path, SIDE, SIDE)
+    refuse_set_back(path, settle(path, events)[1])
+    return events
 
 
 def _is_it(folder: Path) -> bool:

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .codec import NMNIST_OVERFLOW, NMNIST_OVERFLOW_ROW, decode_nmnist
+from .codec import (
+    NMNIST_BITS,
+    NMNIST_OVERFLOW,
+    NMNIST_OVERFLOW_ROW,
+    decode_nmnist,
+    unwrap,
+)
 from .recording import Events, check_places
 
 RECORD = 5
@@ -13,6 +19,9 @@ RECORD = 5
 
 def read_nmnist(path: str | Path, width: int = 34, height: int = 34) -> Events:
     """Read a file of 5-byte events without a header; see `codec.decode_nmnist`.
+
+    Where the clock of 23 bits runs over, every 8.4 seconds, time goes on; see
+    `codec.unwrap`.
 
     A record of row 240 is no event: the clock of the sensor's interface ran over, and
     2**13 microseconds are added to its time and all later ones, as the set's first Python
@@ -31,6 +40,7 @@ def read_nmnist(path: str | Path, width: int = 34, height: int = 34) -> Events:
     """
     path = Path(path)
     x, y, t, polarity = decode_nmnist(_records(path, path.read_bytes()))
+    t = unwrap(t, NMNIST_BITS)
     over = (y == NMNIST_OVERFLOW_ROW) & (height <= NMNIST_OVERFLOW_ROW)
     if not over.any():
         check_places(path, x, y, (width, height), lambda k: k * RECORD)

@@ -14,11 +14,12 @@ import torch
 from ..cache import cached, fingerprint, folder_of
 from ..dataset import Dataset, Wanted
 from ..splits import Split
+from .clock import Faults, refuse_uneven, said, settle
 from .frames import FULL, check_frames, to_frames
 from .reading import read_recording
 from .recording import Events
 
-VERSION = 1
+VERSION = 2
 """Counts up whenever the same recordings would give other frames than before."""
 
 CHUNK = 32
@@ -69,6 +70,11 @@ class Listing:
     """Whether a sample without events is left out; else it is an error."""
 
     @property
+    def whole(self) -> bool:
+        """Whether every sample is a whole recording."""
+        return all(sample.span is None for sample in self.samples)
+
+    @property
     def samples(self) -> list[Sample]:
         """Training samples, then test samples: the rows of the cache."""
         return [*self.train, *self.test]
@@ -98,6 +104,7 @@ def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
             "dropped": ((rows,), "int64"),
             "squares": ((rows, 2), "int64"),
             "skipped": ((rows,), "int64"),
+            "clock": ((rows, len(Faults._fields)), "int64"),
         },
         _Counter(listing, wanted, size).fill,
         chunk=CHUNK,
@@ -132,14 +139,15 @@ class _Counter:
 
     def fill(self, first: int, last: int, views: dict[str, np.ndarray]) -> None:
         """Write the rows of samples `first` to `last`, the latter not included."""
-        file, events = "", None
+        file, events, faults = "", None, Faults()
         for row, sample in enumerate(self.samples[first:last]):
             if events is None or sample.file != file:
-                file, events = sample.file, self._read(sample.file)
+                file, (events, faults) = sample.file, self._read(sample.file)
             for name, value in self._count(sample, events).items():
                 views[name][row] = value
+            views["clock"][row] = faults
 
-    def _read(self, file: str) -> Events:
+    def _read(self, file: str) -> tuple[Events, Faults]:
         path = self.listing.root / file
         events = self.listing.read(path)
         side = max(events.width, events.height)
@@ -149,7 +157,11 @@ class _Counter:
                 f"expected {self.listing.side} as of the others. To scale all to one size, "
                 f"set `image_size`."
             )
-        return in_order(events)
+        events, faults = settle(path, events)
+        if self.wanted.frames != "time" or not self.listing.whole:
+            return events, faults.without_silence()
+        refuse_uneven(path, events, faults)
+        return events, faults
 
     def _count(self, sample: Sample, events: Events) -> dict[str, Any]:
         span = sample.span
@@ -170,13 +182,6 @@ class _Counter:
             "squares": squares,
             "skipped": sum(events.skipped.values()),
         }
-
-
-def in_order(events: Events) -> Events:
-    """Return the events in order of time; those of one time stay in the order recorded."""
-    if not events.backward:
-        return events
-    return _take(events, np.argsort(events.t, kind="stable"))
 
 
 def cut(events: Events, start_us: int, stop_us: int) -> Events:
@@ -217,7 +222,7 @@ def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
         std=std,
         source=files | (listing.split.source if listing.split else {}),
         split_sha256=listing.split.sha256 if listing.split else "",
-        note=" ".join([*listing.notes, *_counted(listing.samples, arrays)]),
+        note=" ".join([*listing.notes, *_counted(listing, arrays)]),
         cache=folder_of(arrays["frames"]),
     )
 
@@ -240,11 +245,11 @@ def deviation(squares: np.ndarray, count: int) -> tuple[float, float]:
     return off, on
 
 
-def _counted(samples: list[Sample], arrays: dict[str, np.ndarray]) -> list[str]:
-    """Say what is not in the frames."""
+def _counted(listing: Listing, arrays: dict[str, np.ndarray]) -> list[str]:
+    """Say what is not in the frames, and what was wrong with the recordings."""
     notes = []
     # parts of one file stand together, and each knows what the whole file skipped
-    files = [sample.file for sample in samples]
+    files = [sample.file for sample in listing.samples]
     first = np.array([k == 0 or files[k - 1] != files[k] for k in range(len(files))])
     if skipped := int(arrays["skipped"][first].sum()):
         notes.append(f"{skipped} records of the files are no events of a pixel.")
@@ -255,4 +260,5 @@ def _counted(samples: list[Sample], arrays: dict[str, np.ndarray]) -> list[str]:
             f"{dropped} of {int(arrays['events'].sum())} events were dropped because a "
             f"pixel of a frame counts to {FULL}."
         )
-    return notes
+    clocks = arrays["clock"].tolist()
+    return notes + said({f: Faults(*c) for f, c in zip(files, clocks, strict=True)})

@@ -9,10 +9,11 @@ from jaxtyping import UInt8
 
 from ..dataset import Wanted
 from .cifar10_dvs import read_official
+from .clock import refuse_uneven, said, settle
 from .frames import to_frames
 from .reading import read_recording
 from .recording import Events
-from .samples import cut, in_order
+from .samples import cut
 from .survey import windows_of
 
 
@@ -22,6 +23,8 @@ class Part(NamedTuple):
     frames: UInt8[np.ndarray, "T 2 S S"]
     span_ms: tuple[int, int] | None
     """From the recording's first event on; None for the whole recording."""
+    note: str = ""
+    """What may be wrong with the recording, or with how it was read; empty if nothing."""
 
 
 def parts_of(path: Path, name: str, wanted: Wanted) -> list[Part]:
@@ -39,11 +42,19 @@ def parts_of(path: Path, name: str, wanted: Wanted) -> list[Part]:
         OSError: If it cannot be read.
         ImportError: If it is AEDAT 4 and the library `aedat` is not installed.
     """
-    events = in_order(_reader(name)(path))
+    events, faults = settle(path, _reader(name)(path))
     if not len(events):
         raise ValueError(f"{path} holds no events. Damaged, or nothing moved?")
-    if not wanted.window_ms:
-        return [Part(_count(events, wanted, None), None)]
+    if wanted.window_ms or wanted.frames != "time":
+        faults = faults.without_silence()
+    refuse_uneven(path, events, faults)
+    note = " ".join(said({path.name: faults}))
+    if wanted.window_ms:
+        return _windows(path, events, wanted, note)
+    return [Part(_count(events, wanted, None), None, note)]
+
+
+def _windows(path: Path, events: Events, wanted: Wanted, note: str) -> list[Part]:
     window_us = 1000 * wanted.window_ms
     count, filled = windows_of(events.t, window_us)
     if not count:
@@ -58,7 +69,7 @@ def parts_of(path: Path, name: str, wanted: Wanted) -> list[Part]:
         span = (start, start + window_us)
         frames = _count(cut(events, *span), wanted, span)
         from_first = (number * wanted.window_ms, (number + 1) * wanted.window_ms)
-        parts.append(Part(frames, from_first))
+        parts.append(Part(frames, from_first, note))
     return parts
 
 

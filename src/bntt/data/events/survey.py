@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Int64
 
 from ..cache import cached
+from .clock import settle
 from .samples import Listing
 
-VERSION = 1
+VERSION = 2
 CHUNK = 8
 COLUMNS = ("first_us", "last_us", "width", "height", "windows", "filled")
 
@@ -39,9 +40,10 @@ def survey(listing: Listing, window_ms: int, quiet: bool) -> Survey:
 
     def fill(first: int, last: int, views: dict[str, np.ndarray]) -> None:
         for row, file in enumerate(files[first:last]):
-            events = listing.read(listing.root / file)
+            path = listing.root / file
+            events, _ = settle(path, listing.read(path))
             if not len(events):
-                raise ValueError(f"{listing.root / file} holds no events.")
+                raise ValueError(f"{path} holds no events.")
             windows = _windows(events.t, window_ms * 1000)
             views["survey"][row] = *windows[:2], events.width, events.height, *windows[2:]
 
