@@ -4,10 +4,14 @@ import dataclasses
 import gzip
 import hashlib
 import os
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import ENVIRONMENT
 from made_up_mnist import NAMES, SETS, idx, publish
 
 from bntt.data import load, mnist_files
@@ -86,18 +90,13 @@ def test_a_split_is_not_asked_of_a_set_that_has_one(tmp_path, monkeypatch):
 
 
 @PACKED
-@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(
     ("wanted", "given"), [("mnist", "fashion-mnist"), ("fashion-mnist", "mnist")]
 )
-def test_the_other_sets_files_are_told_apart(
-    tmp_path, monkeypatch, wanted, given, packed, known
-):
+def test_the_other_sets_files_are_told_apart(tmp_path, monkeypatch, wanted, given, packed):
     publish(monkeypatch, wanted)
     made = publish(monkeypatch, given)
     made.write(tmp_path, packed)
-    if not known:  # then only the labels tell
-        forget(monkeypatch, given)
     expected = (
         rf"is not {SETS[wanted].title}'s: these are {SETS[given].title}'s files, which "
         rf"have the same names\. Load them as '{given}'"
@@ -241,3 +240,103 @@ def test_the_real_set_is_whole_and_has_its_published_statistics():
     assert (data.mean, data.std) == ((0.1307,), (0.3081,))
     assert data.note == ""
     assert data.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+
+
+def kuzushiji(monkeypatch, folder):
+    """Files of a third set, with as many images of each class as Fashion-MNIST has."""
+    made = publish(monkeypatch, "fashion-mnist")
+    for part in ("train-images", "t10k-images"):
+        array = 255 - made.arrays[part]
+        made.arrays[part] = array
+        made.packed[f"{NAMES[part]}.gz"] = gzip.compress(idx(array))
+    return made, made.write(folder)
+
+
+def test_as_many_images_of_each_class_name_no_set(tmp_path, monkeypatch):
+    publish(monkeypatch, "mnist")
+    _, folder = kuzushiji(monkeypatch, tmp_path)
+    forget(monkeypatch, "fashion-mnist")
+    expected = r"is not MNIST's: it has \(4, 4, .*\) images of the classes, expected \(5,"
+    with pytest.raises(ValueError, match=expected) as caught:
+        load("mnist", folder)
+    assert "Fashion" not in str(caught.value)
+
+
+def test_without_a_checksum_the_classes_go_by_their_numbers(tmp_path, monkeypatch):
+    made, folder = kuzushiji(monkeypatch, tmp_path)
+    data = load("fashion-mnist", folder)
+    assert_is(data, made)
+    assert data.class_names == tuple("0123456789")
+    assert "another set may share. The classes go by their numbers." in data.note
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:50], lambda data: b"no gzip"])
+def test_the_whole_plain_file_beside_a_bad_archive_is_read(tmp_path, monkeypatch, damage):
+    made = publish(monkeypatch, "mnist")
+    made.write(tmp_path)
+    archive = tmp_path / f"{IMAGES}.gz"
+    archive.write_bytes(damage(archive.read_bytes()))
+    (tmp_path / IMAGES).write_bytes(made.plain[IMAGES])
+    data = load("mnist", tmp_path)
+    assert_is(data, made)
+    assert data.note == f"{IMAGES} was read, since {IMAGES}.gz is bad."
+    (tmp_path / IMAGES).write_bytes(b"bad too")
+    with pytest.raises(ValueError, match=rf"{IMAGES}\.gz is (cut short|not a whole gzip)"):
+        load("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0" * 512])
+def test_an_archive_of_several_members_is_read_whole(tmp_path, monkeypatch, padding):
+    made = publish(monkeypatch, "mnist")
+    plain = made.plain[IMAGES]
+    parts = plain[:5], plain[5:9000], b"", plain[9000:]
+    made.packed[f"{IMAGES}.gz"] = b"".join(map(gzip.compress, parts)) + padding
+    data = load("mnist", made.write(tmp_path))
+    assert_is(data, made)
+    assert data.note == ""
+
+
+def test_what_follows_an_archive_is_not_left_aside(tmp_path, monkeypatch):
+    made = publish(monkeypatch, "mnist")
+    made.packed[f"{IMAGES}.gz"] += b"and more"
+    with pytest.raises(ValueError, match=rf"{IMAGES}\.gz is not a whole gzip file"):
+        load("mnist", made.write(tmp_path))
+
+
+BOMBED = """
+import resource, sys
+from bntt.data import load
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    load("mnist", sys.argv[1])
+except ValueError as error:
+    print(error)
+print("grown by", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("kind", ["gz", "plain"])
+def test_a_bomb_takes_no_memory(tmp_path, monkeypatch, kind):
+    made = publish(monkeypatch, "mnist")
+    made.write(tmp_path)
+    if kind == "gz":
+        packer = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
+        block = bytes(1 << 20)
+        parts = [packer.compress(block) for _ in range(600)]
+        (tmp_path / f"{IMAGES}.gz").write_bytes(b"".join([*parts, packer.flush()]))
+    else:
+        (tmp_path / f"{IMAGES}.gz").unlink()
+        with (tmp_path / IMAGES).open("wb") as file:
+            file.truncate(1 << 40)
+    done = subprocess.run(
+        [sys.executable, "-c", BOMBED, str(tmp_path)],
+        env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said, grown = done.stdout.strip().split("\n")
+    assert f"{IMAGES}" in said
+    assert "more than" in said
+    assert int(grown.removeprefix("grown by ")) < 300, "megabytes"

@@ -10,25 +10,54 @@ BYTES = 8
 """The format's code for unsigned bytes, the only values read here."""
 
 
-def gunzip(path: Path, data: bytes) -> bytes:
-    """Unpack a gzip file.
+def read_bounded(path: Path, most: int) -> bytes:
+    """Return the bytes of a file.
 
     Raises:
-        ValueError: If it is cut short, damaged or no gzip file.
+        ValueError: If it has more than `most`.
     """
-    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        unpacked = unpacker.decompress(data)
-    except zlib.error as error:
+    size = path.stat().st_size
+    if size > most:
         raise ValueError(
-            f"{path} is not a whole gzip file: {error}. Fetch it again."
-        ) from error
-    if not unpacker.eof:
-        raise ValueError(
-            f"{path} is cut short: its {len(data)} bytes unpack to {len(unpacked)}, and "
-            f"then the end of the gzip file is missing. Fetch it again."
+            f"{path} has {size} bytes, more than any such file, which is {most}. Another "
+            f"set's file, or damaged?"
         )
-    return unpacked
+    return path.read_bytes()
+
+
+def gunzip(path: Path, data: bytes, most: int) -> bytes:
+    """Unpack a gzip file of one member or several.
+
+    Args:
+        path: Of the file, for messages.
+        data: Its bytes.
+        most: Bytes that it may unpack to.
+
+    Raises:
+        ValueError: If it is cut short, damaged or no gzip file, or unpacks to more.
+    """
+    parts, rest, room = [], data, most
+    while rest or not parts:
+        unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        try:
+            parts.append(unpacker.decompress(rest, room + 1))
+        except zlib.error as error:
+            raise ValueError(
+                f"{path} is not a whole gzip file: {error}. Fetch it again."
+            ) from error
+        room -= len(parts[-1])
+        if room < 0:
+            raise ValueError(
+                f"{path} unpacks to more than {most} bytes, as no such file does. Another "
+                f"set's file, or damaged?"
+            )
+        if not unpacker.eof:
+            raise ValueError(
+                f"{path} is cut short: its {len(data)} bytes unpack to {most - room}, and "
+                f"then the end of the gzip file is missing. Fetch it again."
+            )
+        rest = unpacker.unused_data.lstrip(b"\0")  # tapes and disks fill up with zeros
+    return b"".join(parts)
 
 
 def read_idx(path: Path, data: bytes, dimensions: int) -> np.ndarray:

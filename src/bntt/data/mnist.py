@@ -1,13 +1,14 @@
 """MNIST and Fashion-MNIST from idx files, gzipped as published or unpacked.
 
-The two have the same file names. A file that no published checksum vouches for, such as an
+The two have the same file names, and so have others, with as many images of each class:
+only a published checksum says which set a file is of. One that none vouches for, such as an
 archive that was packed anew, is judged by its sizes and by how many images of each class
-there are.
+there are, and its classes go by their numbers.
 """
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from .cache import cache_folder
 from .dataset import Dataset, Wanted
 from .download import fetch
 from .geometry import bordered
-from .idx import gunzip, read_idx
+from .idx import gunzip, read_bounded, read_idx
 from .mnist_files import SETS, SIDE, File, MnistSet, owners_of
 from .pixels import moments, pad
 from .places import what_is_there
@@ -49,7 +50,7 @@ def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
         train_labels=torch.from_numpy(read["train-labels"].values.astype(np.int64)),
         test_images=_images(mnist, read["t10k-images"], wanted.image_size),
         test_labels=torch.from_numpy(read["t10k-labels"].values.astype(np.int64)),
-        class_names=mnist.class_names,
+        class_names=_class_names(mnist, read.values()),
         mean=mean,
         std=std,
         source={one.path.name: one.sha256 for one in read.values()},
@@ -70,7 +71,7 @@ def _find(mnist: MnistSet, root: Path | None, wanted: Wanted) -> Path:
             raise
     place = cache / mnist.folders[0]
     for file in mnist.files.values():
-        if _path(file, place) is None:
+        if not _paths(file, place):
             fetch(mnist.published(file), place, quiet=wanted.quiet)
     return place
 
@@ -79,7 +80,7 @@ def _locate(mnist: MnistSet, root: Path) -> Path:
     """Return the first folder that is complete."""
     partial = []
     for place in (root / folder for folder in mnist.folders):
-        missing = [f.name for f in mnist.files.values() if _path(f, place) is None]
+        missing = [f.name for f in mnist.files.values() if not _paths(f, place)]
         if not missing:
             return place
         if len(missing) < len(mnist.files):
@@ -97,9 +98,9 @@ def _locate(mnist: MnistSet, root: Path) -> Path:
     )
 
 
-def _path(file: File, place: Path) -> Path | None:
+def _paths(file: File, place: Path) -> list[Path]:
     paths = [place / name for name in file.names]
-    return next((path for path in paths if path.is_file()), None)
+    return [path for path in paths if path.is_file()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,18 +112,33 @@ class _Read:
     sha256: str
     known: bool
     """Whether a published checksum vouches for it."""
+    note: str = ""
+    """Which other file it stands in for."""
 
 
 def _read(mnist: MnistSet, file: File, place: Path) -> _Read:
-    path = _path(file, place)
-    assert path is not None  # `_locate` saw it
-    data = path.read_bytes()
+    """Read the first whole one of the files that there are."""
+    failures = []
+    for path in _paths(file, place):
+        try:
+            read = _read_one(mnist, file, path)
+        except ValueError as error:
+            failures.append((path, error))
+            continue
+        instead = [f"{path.name} was read, since {bad.name} is bad." for bad, _ in failures]
+        return replace(read, note=" ".join(instead))
+    raise failures[0][1]
+
+
+def _read_one(mnist: MnistSet, file: File, path: Path) -> _Read:
+    dimensions, most = (3 if "images" in file.name else 1), mnist.most_bytes(file)
+    data = read_bounded(path, most)
     sha256, md5s = hashlib.sha256(data).hexdigest(), {_md5(data)}
     if path.suffix == ".gz":
-        data = gunzip(path, data)
+        data = gunzip(path, data, most)
         md5s.add(_md5(data))
     _refuse_those_of_another(mnist, path, owners_of(md5s))
-    values = read_idx(path, data, 3 if "images" in file.name else 1)
+    values = read_idx(path, data, dimensions)
     return _Read(path, values, sha256, bool(md5s & set(file.md5s)))
 
 
@@ -163,22 +179,28 @@ def _check(
         )
     counts = tuple(np.bincount(labels.values, minlength=len(published)).tolist())
     if counts != published:
-        owners = [s for s in SETS.values() if counts in (s.train_counts, s.test_counts)]
-        _refuse_those_of_another(mnist, labels.path, owners)
         raise ValueError(
             f"{labels.path} is not {mnist.title}'s: it has {counts} images of the classes, "
             f"expected {published}. Damaged, or another set's file?"
         )
 
 
+def _class_names(mnist: MnistSet, read: Iterable[_Read]) -> tuple[str, ...]:
+    if all(one.known for one in read):
+        return mnist.class_names
+    return tuple(map(str, range(len(mnist.class_names))))
+
+
 def _note(read: Iterable[_Read]) -> str:
+    notes = [one.note for one in read if one.note]
     unknown = [one.path.name for one in read if not one.known]
-    if not unknown:
-        return ""
-    return (
-        f"No published checksum vouches for {', '.join(unknown)}: judged by sizes and by "
-        f"how many images each class has."
-    )
+    if unknown:
+        notes.append(
+            f"No published checksum vouches for {', '.join(unknown)}: judged by sizes and "
+            f"by how many images each class has, which another set may share. The classes "
+            f"go by their numbers."
+        )
+    return " ".join(notes)
 
 
 def _images(mnist: MnistSet, read: _Read, size: int) -> torch.Tensor:

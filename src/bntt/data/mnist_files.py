@@ -49,6 +49,11 @@ class MnistSet:
     test_counts: tuple[int, ...]
     class_names: tuple[str, ...]
 
+    def most_bytes(self, file: File) -> int:
+        """What one file can take, unpacked, with room for one of another set."""
+        per_image = SIDE * SIDE if "images" in file.name else 1
+        return 2 * per_image * sum(self.train_counts) + (1 << 20)
+
     def published(self, file: File) -> Published:
         """What to download of one file."""
         return Published(
