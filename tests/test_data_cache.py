@@ -7,6 +7,7 @@ import sys
 import time
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ import torch
 from made_up_cache import ARRAYS, CHUNK, ROWS, assert_whole, build, fill, refuse
 
 from bntt.data import cache, cache_build
-from bntt.data.cache import fingerprint, folder_of, verify
+from bntt.data.cache import folder_of, verify
+from bntt.data.cache_build import read_meta, write_meta
 
 
 @pytest.fixture(autouse=True)
@@ -74,10 +76,10 @@ def test_the_first_chunk_that_fails_is_reported_and_the_others_stay():
         calls.append(first)
         if first in (30, 60):
             time.sleep(0.05 if first == 30 else 0)
-            raise ValueError(f"{first}.png is damaged")
+            raise OSError(f"{first}.png cannot be read")
         fill(first, last, views)
 
-    with pytest.raises(ValueError, match=r"^30\.png is damaged"):
+    with pytest.raises(OSError, match=r"^30\.png cannot be read"):
         build(broken)
     finished = set(calls) - {30, 60}
     calls.clear()
@@ -85,7 +87,27 @@ def test_the_first_chunk_that_fails_is_reported_and_the_others_stay():
     assert set(calls) == set(range(0, ROWS, CHUNK)) - finished
 
 
-@pytest.mark.parametrize("journal", ["", '{"chunk": 3}', '{"chunk": 10}\n{"first": 0, "sh'])
+def test_after_a_damaged_file_nothing_is_left(folder):
+    def broken(first, last, views):
+        fill(first, last, views)
+        if last == ROWS:
+            raise ValueError("cat.png is damaged")
+
+    with pytest.raises(ValueError, match=r"cat\.png"):
+        build(broken)
+    assert [path.suffix for path in folder.iterdir()] in ([], [".lock"])
+
+
+JOURNALS = {
+    "empty": "",
+    "of other chunks": '{"chunk": 3}',
+    "cut short": '{"chunk": 10}\n{"first": 0, "sh',
+    "of other lines": '{"chunk": 10}\n[]\n7\n{"first": "x", "sha256": 1}\n{"first": 0}',
+    "of lies": '{"chunk": 10}\n{"first": 0, "sha256": {"odd": "00", "squares": "00"}}',
+}
+
+
+@pytest.mark.parametrize("journal", JOURNALS.values(), ids=JOURNALS)
 def test_a_journal_that_does_not_fit_starts_over(folder, journal):
     with pytest.raises(RuntimeError):
         build(lambda *_: (_ for _ in ()).throw(RuntimeError))
@@ -137,10 +159,23 @@ DAMAGES = {
     "no meta": lambda made: (made / "meta.json").unlink(),
     "meta cut short": lambda made: os.truncate(made / "meta.json", 20),
     "meta without checksums": lambda made: (made / "meta.json").write_text("{}"),
-    "meta of another": lambda made: (made / "meta.json").write_text(
-        json.dumps({"digest": "0", "rows": 1, "chunk": 1, "sha256": {}})
-    ),
+    "meta of nothing": lambda made: (made / "meta.json").write_text("[" * 5000),
+    "meta that was edited": lambda made: edit(made, lambda meta: meta["sha256"].clear()),
+    "meta of another": lambda made: write_meta(made, read_meta(made) | {"digest": "0"}),
+    "a bit that is another": lambda made: flip(made / "odd.npy", -1),
 }
+
+
+def edit(made, change):
+    meta = json.loads((made / "meta.json").read_text())
+    change(meta)
+    (made / "meta.json").write_text(json.dumps(meta))
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -153,9 +188,12 @@ def test_a_damaged_cache_is_named_as_what_to_delete(damage):
 
 def test_verify_finds_a_single_bit():
     made = folder_of(build()["odd"])
-    changed = np.lib.format.open_memmap(made / "squares.npy", "r+")
+    path = made / "squares.npy"
+    before = path.stat()
+    changed = np.lib.format.open_memmap(path, "r+")
     changed[57, 1, 2] ^= 1
     changed.flush()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as if a disk had failed
     with pytest.raises(
         ValueError, match=rf"{made} .*rows 50 to 59 of squares have changed"
     ):
@@ -208,13 +246,63 @@ def test_a_hundred_thousand_rows_open_at_once():
     assert time.perf_counter() - start < 0.5
 
 
-def test_a_fingerprint_depends_on_names_and_sizes_and_not_on_their_order():
-    files = [("a/1.png", 10), ("b/2.png", 20)]
-    assert fingerprint(files) == fingerprint(reversed(files))
-    assert len(fingerprint(files)) == 64
-    others = [[("a/1.png", 11), files[1]], [("a/2.png", 10), files[1]], files[:1], []]
-    assert len({fingerprint(other) for other in [files, *others]}) == 5
-    fingerprint([(os.fsdecode(b"\xff.png"), 1)])  # no text, but a name
+def test_a_cache_that_was_copied_is_read_whole_once(folder, monkeypatch):
+    made = folder_of(build()["odd"])
+    for path in made.glob("*.npy"):
+        os.utime(path)
+    calls = []
+    monkeypatch.setattr(cache, "verify", lambda folder: calls.append(folder))
+    for _ in range(2):
+        assert_whole(build(refuse))
+    assert calls == [made]
+
+
+def test_a_cache_that_cannot_be_written_to_is_checked_each_time(folder, monkeypatch):
+    made = folder_of(build()["odd"])
+    os.utime(made / "odd.npy")
+
+    def readonly(*_):
+        raise PermissionError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(cache, "write_meta", readonly)
+    assert_whole(build(refuse))
+    flip(made / "odd.npy", -1)
+    with pytest.raises(ValueError, match="rows 90 to 94 of odd have changed"):
+        build(refuse)
+
+
+def test_a_cache_without_room_is_refused_before_anything_is_written(folder):
+    arrays = {"frames": ((40, 20, 2, 65536, 65536), "uint8")}
+    expected = r"would take 6,871,948 MB, but only [\d,]+ MB are free there\. Make room"
+    with pytest.raises(OSError, match=expected):
+        build(refuse, arrays=arrays)
+    assert not folder.exists()
+
+
+def test_what_is_there_of_a_cache_needs_no_room_twice(folder, monkeypatch):
+    def stop(first, last, views):
+        fill(first, last, views)
+        if last == ROWS:
+            raise OSError("the power fails")
+
+    with pytest.raises(OSError, match="power"):
+        build(stop)
+    blocks = sum(512 * path.stat().st_blocks for path in folder.glob("*.part/*.npy"))
+    arrays = cache_build.Plan(ARRAYS, CHUNK).nbytes
+    assert 0 < blocks
+    usage = SimpleNamespace(free=max(0, arrays - blocks))
+    monkeypatch.setattr(cache_build.shutil, "disk_usage", lambda _: usage)
+    assert_whole(build())
+
+
+@pytest.mark.parametrize(
+    ("row", "chunk", "at_work", "threads"),
+    [(1, 10, 0, 8), (1 << 20, 256, 0, 4), (1 << 30, 1, 0, 1), (1, 10, 1 << 29, 1)],
+)
+def test_large_chunks_are_made_on_fewer_threads(monkeypatch, row, chunk, at_work, threads):
+    monkeypatch.setattr(cache_build, "_cores", lambda: 8)
+    plan = cache_build.Plan({"a": ((1000, row), "uint8")}, chunk, at_work)
+    assert plan.threads == threads
 
 
 def test_the_platforms_folder_is_taken_unless_another_is_named(monkeypatch, tmp_path):

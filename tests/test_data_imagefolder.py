@@ -169,7 +169,11 @@ def test_what_is_no_image_is_skipped_and_counted(root):
     (root / "test" / ".thumbnails").mkdir()
     data = load("imagefolder", root)
     assert len(data.train_images) == len(data.test_images) == 8
-    assert data.note == "Not read: 7 that are hidden or no images, such as train/list.csv."
+    assert data.note == (
+        "Not read: files beside the folders: 1, such as train/list.csv; folders: 1, such "
+        "as val; hidden: 3, such as .DS_Store; other endings: 1, such as "
+        "train/cat/notes.txt."
+    )
 
 
 def test_a_damaged_image_is_named(root):

@@ -57,7 +57,12 @@ def test_names_statistics_and_sources(root):
     mean, std = values.mean((0, 2, 3)), values.std((0, 2, 3), correction=0)
     assert data.mean == tuple(round(value, 4) for value in mean.tolist())
     assert data.std == tuple(round(value, 4) for value in std.tolist())
-    assert set(data.source) == {"Tiny-ImageNet files", "wnids.txt", ANNOTATIONS}
+    assert set(data.source) == {
+        "Tiny-ImageNet files",
+        "wnids.txt",
+        "words.txt",
+        ANNOTATIONS,
+    }
     assert all(len(sha256) == 64 for sha256 in data.source.values())
     assert data.note.startswith("400 of the 100,000 training images and 200 of the 10,000 ")
 

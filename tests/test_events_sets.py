@@ -1,5 +1,6 @@
 """CIFAR10-DVS, N-MNIST and DVS128 Gesture in their official layouts, made up small."""
 
+import os
 import shutil
 from typing import Any
 
@@ -137,9 +138,11 @@ def test_the_deviation_is_the_root_mean_square_of_the_training_frames(tmp_path, 
 def test_a_second_load_opens_no_recording(tmp_path, monkeypatch, name):
     made = write_set(name, tmp_path / "set")
     first = load_set(name, tmp_path / "set")
-    for file in made:  # of the same size, but not a recording any more
+    for file in made:  # of the same size and date, but not a recording any more
         path = tmp_path / "set" / file
-        path.write_bytes(b"\xff" * path.stat().st_size)
+        before = path.stat()
+        path.write_bytes(b"\xff" * before.st_size)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert load_set(name, tmp_path / "set").test_images.equal(first.test_images)
     with pytest.raises(ValueError, match=str(tmp_path / "set")):
         load_set(name, tmp_path / "set", num_steps=5)
@@ -231,7 +234,9 @@ def test_an_official_test_set_is_not_divided_anew(tmp_path, name):
     [
         ("12,100,200", r"line 2 must hold a class of 1 to 11 .* is '12,100,200'"),
         ("1,200,200", r"line 2 must hold .* an end after its start"),
-        ("1,200", r"line 2 must hold class, startTime_usec .* is '1,200'"),
+        ("1,200", r"line 2 must hold class, startTime_usec, end.* is '1,200'"),
+        ("1,2,99999999999999999999", r"line 2 must hold .* an end after its start"),
+        ('"' + "1" * 200_000, r"line 2 cannot be divided into columns .field larger"),
         ("clap,1,2", r"line 2 must hold class"),
         ("", r"user01_led_labels\.csv labels nothing"),
         ("3,900000,900100", r"user01_led\.aedat holds no events from 900000 to 900100 mic"),
@@ -245,11 +250,35 @@ def test_labels_that_are_damaged_are_refused(tmp_path, line, expected):
         load_set("dvs-gesture", tmp_path)
 
 
+def test_labels_without_a_line_that_names_the_columns_lose_none(tmp_path):
+    made_up.dvs_gesture(tmp_path)
+    whole = load_set("dvs-gesture", tmp_path)
+    for path in tmp_path.glob("*_labels.csv"):
+        path.write_text(path.read_text().split("\n", 1)[1])
+    again = load_set("dvs-gesture", tmp_path)
+    assert again.train_labels.tolist() == list(range(11)) * 2
+    assert again.train_images.equal(whole.train_images)
+
+
+def test_labels_that_are_no_text_are_named_with_the_line(tmp_path):
+    made_up.dvs_gesture(tmp_path)
+    path = tmp_path / "user01_led_labels.csv"
+    path.write_bytes(path.read_bytes().replace(b"3,", b"\xff,", 1))
+    with pytest.raises(
+        ValueError, match=rf"{path}: line 4 is no text in UTF-8 \(byte 0xff"
+    ):
+        load_set("dvs-gesture", tmp_path)
+
+
 def test_lists_of_trials_that_are_damaged_are_refused(tmp_path):
     made_up.dvs_gesture(tmp_path)
     for text, expected in (
-        ("../user01_led.aedat\n", r"one \.aedat file's name per line, not '\.\./user01"),
+        (
+            "../user01_led.aedat\n",
+            r"line 1 must hold one \.aedat file's name, not '\.\./user01",
+        ),
         ("\n", "names no recording"),
+        ("user24_led.aedat\n" * 2, r"names user24_led\.aedat more than once"),
         ("user01_led.aedat\n", r"both name user01_led\.aedat: a recording cannot both"),
     ):
         (tmp_path / "trials_to_test.txt").write_text(text)

@@ -14,6 +14,7 @@ from bntt.batches import dataset_of
 from bntt.config import load_recipe, recipe_names
 from bntt.data.digits import scans
 from bntt.data.events import digits_dvs
+from bntt.data.events.cifar10_dvs import CLASSES
 from bntt.data.splits import SPLITS, split
 from bntt.evaluate import evaluate_run
 from bntt.train import train
@@ -165,7 +166,8 @@ def test_every_recipe_of_another_set_is_here():
 
 def test_a_run_records_the_split_it_was_trained_on(run):
     folder, _ = run("cifar10dvs-vgg7", "split_seed=3")
-    chosen = split("random-90-10", np.repeat(np.arange(10), 3), 3)
+    names = [f"{name}/cifar10_{name}_{k}.aedat" for name in CLASSES for k in range(3)]
+    chosen = split("random-90-10", np.repeat(np.arange(10), 3), 3, names)
     info = read(folder, "run.json")
     assert info["source"]["split random-90-10 seed 3"] == chosen.sha256
     assert "no official split" in info["note"]

@@ -3,21 +3,36 @@
 A cache is a folder of ``.npy`` files and a ``meta.json``. It is built beside its place, in
 a folder ``.part`` with a journal of the chunks that are finished, and renamed when it is
 whole: what has the name is complete, and what was killed goes on where it stopped.
+
+Whoever writes to its files changes their dates, which are in ``meta.json``. A cache whose
+dates differ is read whole and compared with its checksums before it is used.
 """
 
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from ..display import Display
-from .cache_build import META, Fill, Plan, build, open_rows, rows_sha256, writing
+from .cache_build import (
+    META,
+    Fill,
+    Plan,
+    build,
+    check_room,
+    dates,
+    json_sha256,
+    open_rows,
+    read_meta,
+    rows_sha256,
+    write_meta,
+    writing,
+)
 
-FORMAT = 1
+FORMAT = 2
 """Of the folder; decides its name, so that another format is another cache."""
 
 
@@ -30,36 +45,41 @@ def cached(
     chunk: int,
     what: str,
     quiet: bool,
+    at_work: int = 0,
 ) -> dict[str, np.ndarray]:
     """Return arrays from the cache, after making them if it does not hold them.
 
     They are made on as many threads as there are cores, `chunk` rows at a time; no more
-    than the chunks at work are in memory. A process that is killed leaves what it finished
-    to the next, and of several that start together one makes them while the others wait.
+    than the chunks at work are in memory, and there are fewer threads where these are
+    large. A process that is killed leaves what it finished to the next, and of several that
+    start together one makes them while the others wait.
 
     Args:
         name: What the folder's name starts with.
         key: Everything that decides the content, as JSON: a `fingerprint` of the source
-            files, options, the version of the code that reads them.
+            files and of where they lie, options, the version of the code that reads them.
         arrays: Shape and dtype of each array; the first axis, of rows, is common to all.
         fill: Called with ``first``, ``last`` and, by name, arrays of zeros to write the
             rows ``first`` to ``last - 1`` into. Runs on several threads at a time.
         chunk: Rows per call of `fill`.
         what: Label of the progress bar.
         quiet: Whether to show none.
+        at_work: Bytes that one call of `fill` takes beside its rows.
 
     Returns:
         By name, the arrays, memory-mapped: what is written to them stays in this process.
 
     Raises:
         ValueError: If the cache is damaged; the message names the folder to delete.
-        OSError: If the cache cannot be written.
+        OSError: If the cache cannot be written, or the disk has no room for it: the latter
+            is said before anything is written.
         ImportError: If filelock is not installed.
         Exception: Whatever `fill` raises; of several chunks that fail, the first one's.
-            Those that are finished stay.
+            Those that are finished stay, except after a ValueError: a file that is damaged
+            must be changed, and what is made of others is another cache.
     """
-    plan = Plan(dict(arrays), chunk)
-    digest = _digest({"format": FORMAT, "key": dict(key), "arrays": plan.arrays})
+    plan = Plan(dict(arrays), chunk, at_work)
+    digest = json_sha256({"format": FORMAT, "key": dict(key), "arrays": plan.arrays})
     folder = cache_folder() / "cache" / f"{name}-{digest[:12]}"
     if not folder.is_dir():
         meta = {"digest": digest, "key": dict(key), "rows": plan.rows, "chunk": chunk}
@@ -79,7 +99,11 @@ def verify(folder: Path) -> None:
         for chunk, wanted in enumerate(sums):
             first = chunk * meta["chunk"]
             last = min(first + meta["chunk"], meta["rows"])
-            if rows_sha256(folder / f"{name}.npy", first, last) != wanted:
+            try:
+                found = rows_sha256(folder / f"{name}.npy", first, last)
+            except (OSError, ValueError) as error:
+                raise _damaged(folder, error) from error
+            if found != wanted:
                 raise _damaged(folder, f"rows {first} to {last - 1} of {name} have changed")
 
 
@@ -88,17 +112,6 @@ def folder_of(array: np.ndarray) -> Path:
     while not isinstance(array, np.memmap):
         array = cast(np.ndarray, array.base)
     return Path(str(array.filename)).parent
-
-
-def fingerprint(files: Iterable[tuple[str, int]]) -> str:
-    """Return the SHA-256 of a list of files, in whatever order they come.
-
-    Args:
-        files: Of each, its name relative to the set's folder and its size in bytes.
-    """
-    lines = sorted(f"{name}\0{size}\n" for name, size in files)
-    # names are bytes to the system, and not all of them are text
-    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def cache_folder() -> Path:
@@ -121,13 +134,10 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("bntt"))
 
 
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _build_once(
     folder: Path, plan: Plan, meta: dict[str, Any], fill: Fill, what: str, quiet: bool
 ) -> None:
+    check_room(folder, plan)
     with writing(folder, plan.nbytes):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = _lock(folder, what, quiet)
@@ -154,22 +164,32 @@ def _lock(folder: Path, what: str, quiet: bool) -> Any:
 
 
 def _opened(folder: Path, plan: Plan, digest: str) -> dict[str, np.ndarray]:
-    if _meta(folder)["digest"] != digest:
+    meta = _meta(folder)
+    if meta["digest"] != digest:
         raise _damaged(folder, f"its {META} is of another cache")
     try:
-        return {
+        arrays = {
             name: open_rows(folder / f"{name}.npy", shape, dtype, "c")
             for name, (shape, dtype) in plan.arrays.items()
         }
     except (OSError, ValueError) as error:
         raise _damaged(folder, error) from error
+    if meta["dates"] != dates(folder, plan):
+        _verify_once(folder, plan)
+    return arrays
+
+
+def _verify_once(folder: Path, plan: Plan) -> None:
+    """Compare a cache whose dates differ with its checksums, and note the dates."""
+    verify(folder)
+    with suppress(OSError):  # in a folder that may not be written to it is done each time
+        write_meta(folder, _meta(folder) | {"dates": dates(folder, plan)})
 
 
 def _meta(folder: Path) -> dict[str, Any]:
     try:
-        meta = json.loads((folder / META).read_text())
-        return {name: meta[name] for name in ("digest", "rows", "chunk", "sha256")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return read_meta(folder)
+    except Exception as error:  # what is damaged may be of any kind, or nested too deeply
         raise _damaged(folder, f"{META}: {error!r}") from error
 
 

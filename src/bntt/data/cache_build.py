@@ -3,7 +3,9 @@
 import errno
 import hashlib
 import json
+import math
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,8 +19,14 @@ import numpy as np
 from ..display import Display
 
 META = "meta.json"
+CHECK = "check"
+"""Entry of that file: the checksum of all others."""
 JOURNAL = "journal.jsonl"
 FULL = (errno.ENOSPC, errno.EDQUOT)
+AT_WORK = 1 << 30
+"""Bytes that all threads together may take; a single one takes what it needs."""
+BIG = 4 << 30
+"""Bytes from which on a cache is announced with the room that there is."""
 
 Fill = Callable[[int, int, dict[str, np.ndarray]], None]
 """Writes the rows from ``first`` up to ``last`` of every array."""
@@ -36,6 +44,8 @@ class Plan:
     """Shape and dtype by name."""
     chunk: int
     """Rows made at a time, by one thread."""
+    at_work: int = 0
+    """Bytes that it takes for that beside the rows."""
 
     def __post_init__(self) -> None:
         counts = {shape[0] for shape, _ in self.arrays.values()}
@@ -53,11 +63,17 @@ class Plan:
     @property
     def nbytes(self) -> int:
         """Size of all arrays."""
-        sizes = [
-            int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        # in Python's numbers, which do not overflow
+        return sum(
+            math.prod(map(int, shape)) * np.dtype(dtype).itemsize
             for shape, dtype in self.arrays.values()
-        ]
-        return sum(sizes)
+        )
+
+    @property
+    def threads(self) -> int:
+        """How many make rows at a time: one a core, or as many as may be in memory."""
+        rows = self.nbytes // self.rows * min(self.chunk, self.rows)
+        return max(1, min(_cores(), AT_WORK // max(1, rows + self.at_work)))
 
     @property
     def chunks(self) -> list[tuple[int, int]]:
@@ -75,19 +91,74 @@ def build(
         OSError: If the disk is full or may not be written to.
         Exception: Whatever `fill` raises, of the first chunk of those that fail.
     """
-    part = folder.with_name(f"{folder.name}.part")
-    with writing(part, plan.nbytes):
-        work = _Work(part, plan, fill, _resume(part, plan))
-    pool = ThreadPoolExecutor(_cores(), thread_name_prefix="bntt-cache")
+    part = _part_of(folder)
     try:
         with Display(what, plan.rows, quiet=quiet) as display:
-            display.say(f"{what}: {plan.nbytes / 1e6:,.0f} MB, kept in {folder.parent}")
-            for rows in pool.map(work.finish, plan.chunks):
-                display.advance(steps=rows)
-    finally:
-        pool.shutdown(cancel_futures=True)
+            display.say(f"{what}: {_size(plan, folder)}, kept in {folder.parent}")
+            with writing(part, plan.nbytes):
+                work = _Work(part, plan, fill, _resume(part, plan))
+            _finish(work, display)
+    except ValueError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     with writing(part, plan.nbytes):
         _publish(part, folder, plan, meta | {"sha256": work.sums()})
+
+
+def check_room(folder: Path, plan: Plan) -> None:
+    """Refuse a cache that the disk cannot hold, before anything is written.
+
+    Raises:
+        OSError: If it cannot.
+    """
+    free = _free(folder, plan)
+    needed = plan.nbytes - _taken(_part_of(folder))
+    if needed > free:
+        raise OSError(
+            f"The cache {folder} would take {_megabytes(plan.nbytes)}, but only "
+            f"{_megabytes(free)} are free there. Make room, name another folder with the "
+            f"environment variable BNTT_DATA, or take fewer or smaller samples."
+        )
+
+
+def _part_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.part")
+
+
+def _free(folder: Path, plan: Plan) -> int:
+    with writing(folder, plan.nbytes):
+        there = next(place for place in folder.parents if place.exists())
+        return shutil.disk_usage(there).free
+
+
+def _taken(part: Path) -> int:
+    """Return the bytes on disk of what an earlier process has made."""
+    states = [path.stat() for path in part.glob("*.npy")]
+    # files have holes where nothing was written yet; Windows does not say how many
+    blocks = [getattr(state, "st_blocks", None) for state in states]
+    return sum(
+        state.st_size if count is None else 512 * count
+        for state, count in zip(states, blocks, strict=True)
+    )
+
+
+def _size(plan: Plan, folder: Path) -> str:
+    there = f" of {_megabytes(_free(folder, plan))} free" if plan.nbytes >= BIG else ""
+    return _megabytes(plan.nbytes) + there
+
+
+def _megabytes(nbytes: int) -> str:
+    return f"{nbytes / 1e6:,.0f} MB"
+
+
+def _finish(work: "_Work", display: Display) -> None:
+    """Make all chunks on threads; of those that fail the first one's error is raised."""
+    pool = ThreadPoolExecutor(work.plan.threads, thread_name_prefix="bntt-cache")
+    try:
+        for rows in pool.map(work.finish, work.plan.chunks):
+            display.advance(steps=rows)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -104,9 +175,8 @@ def writing(folder: Path, nbytes: int) -> Iterator[None]:
         full = error.errno in FULL
         why = "the disk is full" if full else error.strerror or str(error)
         raise OSError(
-            f"The cache {folder} cannot be written: {why}. It takes {nbytes / 1e6:,.0f} "
-            f"MB. Make room, or name another folder with the environment variable "
-            f"BNTT_DATA."
+            f"The cache {folder} cannot be written: {why}. It takes {_megabytes(nbytes)}. "
+            f"Make room, or name another folder with the environment variable BNTT_DATA."
         ) from error
 
 
@@ -118,7 +188,7 @@ def open_rows(
     Raises:
         ValueError: If they are not.
     """
-    array = np.lib.format.open_memmap(path, mode=mode)
+    array = _mapped(path, mode)
     nbytes = path.stat().st_size - array.offset
     if (array.shape, array.dtype, array.nbytes) != (shape, np.dtype(dtype), nbytes):
         raise ValueError(
@@ -130,7 +200,47 @@ def open_rows(
 
 def rows_sha256(path: Path, first: int, last: int) -> str:
     """Return the SHA-256 of some rows of an array on disk."""
-    return _sha256(np.lib.format.open_memmap(path, mode="r")[first:last])
+    return _sha256(_mapped(path, "r")[first:last])
+
+
+def dates(folder: Path, plan: Plan) -> dict[str, list[int]]:
+    """Return the size of each array's file and when it was last written, in nanoseconds."""
+    states = {name: _file(folder, name).stat() for name in plan.arrays}
+    return {name: [state.st_size, state.st_mtime_ns] for name, state in states.items()}
+
+
+def json_sha256(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of what JSON can hold, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_meta(folder: Path, meta: dict[str, Any]) -> None:
+    """Write a cache's description, with a checksum of its own; never half of it."""
+    new = folder / f"{META}.{os.getpid()}"
+    new.write_text(json.dumps(meta | {CHECK: json_sha256(meta)}), encoding="utf-8")
+    new.replace(folder / META)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Return what `write_meta` wrote.
+
+    Raises:
+        ValueError: If it has changed since.
+        Exception: If it is nothing of the kind.
+    """
+    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    if meta.pop(CHECK) != json_sha256(meta):
+        raise ValueError("it has changed")
+    return meta
+
+
+def _mapped(path: Path, mode: Literal["r", "c"]) -> np.memmap:
+    try:
+        return np.lib.format.open_memmap(path, mode=mode)
+    except OSError:
+        raise
+    except Exception as error:  # of a damaged header, NumPy's parser raises anything
+        raise ValueError(f"{path.name} is no whole array: {error}") from error
 
 
 @dataclass
@@ -179,7 +289,7 @@ class _Work:
     def _note(self, first: int, sums: dict[str, str]) -> None:
         # a new line comes first, so that one cut off by a kill spoils none but itself
         line = "\n" + json.dumps({"first": first, "sha256": sums})
-        with self.lock, (self.part / JOURNAL).open("a") as journal:
+        with self.lock, (self.part / JOURNAL).open("a", encoding="utf-8") as journal:
             journal.write(line)
             self.finished[first] = sums
 
@@ -190,20 +300,30 @@ def _resume(part: Path, plan: Plan) -> dict[int, dict[str, str]]:
     start = {"chunk": plan.chunk}
     entries = _journal(part / JOURNAL)
     if entries[:1] == [start] and _laid_out(part, plan):
-        return {entry["first"]: entry["sha256"] for entry in entries[1:]}
+        return dict(_finished(entries[1:]))
     for name, (shape, dtype) in plan.arrays.items():
         np.lib.format.open_memmap(_file(part, name), "w+", np.dtype(dtype), shape)
-    (part / JOURNAL).write_text(json.dumps(start))
+    (part / JOURNAL).write_text(json.dumps(start), encoding="utf-8")
     return {}
 
 
-def _journal(path: Path) -> list[dict[str, Any]]:
+def _journal(path: Path) -> list[Any]:
     entries = []
-    text = path.read_text(errors="replace") if path.is_file() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     for line in text.splitlines():
-        with suppress(json.JSONDecodeError):  # being written when the process was killed
+        # being written when the process was killed, or damaged since
+        with suppress(ValueError, RecursionError):
             entries.append(json.loads(line))
     return entries
+
+
+def _finished(entries: list[Any]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield what is noted of every chunk; it is compared with the rows before it counts."""
+    for entry in entries:
+        with suppress(KeyError, TypeError):
+            first, sums = entry["first"], entry["sha256"]
+            if type(first) is int and type(sums) is dict:
+                yield first, sums
 
 
 def _laid_out(part: Path, plan: Plan) -> bool:
@@ -217,12 +337,17 @@ def _laid_out(part: Path, plan: Plan) -> bool:
 
 def _publish(part: Path, folder: Path, plan: Plan, meta: dict[str, Any]) -> None:
     """Give a finished cache its name, when all of it is on the disk and not on its way."""
-    (part / META).write_text(json.dumps(meta))
-    for path in (*(_file(part, name) for name in plan.arrays), part / META):
-        with path.open("r+b") as file:
-            os.fsync(file.fileno())
+    for name in plan.arrays:
+        _flush(_file(part, name))
+    write_meta(part, meta | {"dates": dates(part, plan)})
+    _flush(part / META)
     part.rename(folder)
     (folder / JOURNAL).unlink()
+
+
+def _flush(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def _write_rows(path: Path, first: int, rows: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from .geometry import Geometry
+from .originals import Originals
 
 # the authors normalise both CIFAR sets with these; the deviations are not the pixels' own,
 # which are 0.2470 0.2435 0.2616
@@ -51,11 +52,15 @@ class Dataset:
     std: tuple[float, ...]
     """The same pixels' deviation from `mean`: for events their root mean square."""
     source: dict[str, str]
-    """SHA-256 of every file read, or of the list of them, and of the split, by name."""
+    """SHA-256 of the bytes that were read, by name: of a file, or of the names and digests
+    of many; and that of the split."""
     note: str = ""
     """What a reader of the results must be told, such as that splits differ; or empty."""
     cache: Path | None = None
     """Folder of the arrays that were made of the set; None if there are none."""
+    originals: Originals | None = None
+    """The files that the cache was made of, to be compared with it; None if there is no
+    cache, so that all files were read just now."""
     split_sha256: str = ""
     """Of the names of the samples in each part; empty if the set has an official
     division."""

@@ -1,7 +1,8 @@
 """The pixels of a list of image files, through the cache."""
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,9 @@ import torch
 from jaxtyping import Int64, UInt8
 
 from .cache import cached
+from .originals import SHA256, Originals, fingerprint, read_unchanged, sha256_of_names
 from .picture import decode
+from .tree import Stamp
 
 DECODER = 1
 """Version of what makes pixels of a file; part of the key of every cache of images."""
@@ -20,42 +23,54 @@ BLOCK = 16
 """Images summed up at a time."""
 
 
+class CachedImages(NamedTuple):
+    """The pixels of image files, and what was read to have them."""
+
+    images: UInt8[torch.Tensor, "N C H W"]
+    sums: Int64[np.ndarray, "N 2 C"]
+    """Of the values and of their squares, per image, for `mean_and_deviation`."""
+    originals: Originals
+
+
 def cached_images(
     name: str,
     folder: Path,
-    files: Sequence[str],
+    files: Mapping[str, Stamp],
     key: Mapping[str, Any],
     shape: tuple[int, int, int],
     *,
     size: int,
     what: str,
     quiet: bool,
-) -> tuple[UInt8[torch.Tensor, "N C H W"], Int64[np.ndarray, "N 2 C"]]:
+    at_work: int = 0,
+) -> CachedImages:
     """Return the pixels of image files from the cache, decoded now if it lacks them.
 
     Args:
         name: What the cache's folder starts with.
         folder: Where the files lie.
-        files: Their names relative to it, in the order of the rows.
-        key: Everything that decides the content apart from `shape`, `size` and this code.
+        files: By their names relative to it, in the order of the rows.
+        key: Everything that decides the content apart from the files, `shape`, `size` and
+            this code.
         shape: Channels, height and width that every image must have.
         size: See `decode`.
         what: Label of the progress bar.
         quiet: Whether to show none.
-
-    Returns:
-        The images, and of each image and channel the sum of the values and that of their
-        squares, for `mean_and_deviation`.
+        at_work: Bytes that decoding one of the files may take.
 
     Raises:
-        ValueError: If a file is damaged or its image has another shape; see `cached`.
+        ValueError: If a file is damaged, changes while it is read, or its image has another
+            shape; see `cached`.
         OSError: If a file cannot be read; see `cached`.
     """
-    channels = shape[0]
+    channels, names = shape[0], list(files)
 
     def fill(first: int, last: int, views: dict[str, np.ndarray]) -> None:
-        for row, file in enumerate(files[first:last]):
-            pixels = decode(folder / file, channels, size)
+        for row, file in enumerate(names[first:last]):
+            data = read_unchanged(folder / file, files[file])
+            sha256 = hashlib.sha256(data).digest()
+            views["sha256"][row] = np.frombuffer(sha256, dtype=np.uint8)
+            pixels = decode(folder / file, channels, size, data)
             if pixels.shape != shape:
                 raise _of_another_shape(folder / file, pixels.shape, shape)
             views["images"][row] = pixels
@@ -65,17 +80,26 @@ def cached_images(
     arrays = {
         "images": ((count, *shape), "uint8"),
         "sums": ((count, 2, channels), "int64"),
+        "sha256": ((count, SHA256), "uint8"),
     }
     made = cached(
         name,
-        {**key, "size": size, "decoder": DECODER},
+        {
+            **key,
+            "files": fingerprint(files),
+            "order": sha256_of_names(names),
+            "size": size,
+            "decoder": DECODER,
+        },
         arrays,
         fill,
         chunk=max(1, CHUNK // math.prod(shape)),
         what=what,
         quiet=quiet,
+        at_work=at_work,
     )
-    return torch.from_numpy(made["images"]), np.asarray(made["sums"])
+    originals = Originals(folder, names, np.asarray(made["sha256"]))
+    return CachedImages(torch.from_numpy(made["images"]), made["sums"], originals)
 
 
 class Moments(NamedTuple):

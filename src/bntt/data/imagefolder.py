@@ -1,27 +1,27 @@
 """A folder of the user's own images: one folder per class, with or without a test set."""
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from .cache import cached, fingerprint, folder_of
+from .cache import cached, folder_of
+from .classes import ClassFolders, class_folders, notes_on
 from .dataset import Dataset, Wanted
 from .decode import DECODER, cached_images, mean_and_deviation
 from .geometry import of_squares
-from .layout import folders, natural
+from .originals import check_unchanged, fingerprint, sha256_of_names
 from .picture import header
 from .places import what_is_there
 from .splits import Split, refuse_split, split
+from .tree import Found, Stamp, beside, folders
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 TESTS = ("test", "val")
 """Folders of test images beside ``train``, the first choice first."""
 SPLIT = "random-90-10"
+AT_WORK = 12
+"""Bytes that decoding takes for a pixel: four values of it, three times."""
 CHUNK = 256
 """Files whose headers a thread reads at a time."""
 
@@ -30,32 +30,20 @@ def load_imagefolder(root: Path | None, wanted: Wanted) -> Dataset:
     """Load images of the user's own; see `bntt.data.load`.
 
     The classes are folders, in natural order: ``train/CLASS/*`` and ``test/CLASS/*`` (or
-    ``val/CLASS/*``), or ``CLASS/*`` alone, which ``split="random-90-10"`` divides. The
-    images have three channels, unless all of them are grey. They are scaled to
-    ``image_size``, which may be left out if all have one size.
+    ``val/CLASS/*``), or ``CLASS/*`` alone, which ``split="random-90-10"`` divides; images
+    in folders within those are of the class too. The images have three channels, unless all
+    of them are grey. They are scaled to ``image_size``, which may be left out if all have
+    one size.
     """
     place = _classes_in(root)
     test = _test_folder(place)
     if not test:
         found = _listed(place, "")
-        return _loaded(place, [found], _divided(place, found, wanted), wanted)
+        return _loaded(place, [found], Found(), _divided(place, found, wanted), wanted)
     refuse_split(f"the folder {place}, with {test} in it,", wanted.split)
     parts = [_listed(place, "train"), _listed(place, test)]
     _check_same_classes(place, parts, test)
-    parts[0].skipped.extend(_others(place, "", ("train", test)))
-    return _loaded(place, parts, None, wanted)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The images under ``train``, ``test`` or the root, class by class."""
-
-    class_names: tuple[str, ...]
-    files: dict[str, os.stat_result]
-    """By name relative to the root, in natural order."""
-    labels: list[int]
-    skipped: list[str]
-    """Names, relative to the root, of what is no image."""
+    return _loaded(place, parts, beside(place, "", ["train", test]), None, wanted)
 
 
 def _classes_in(root: Path | None) -> Path:
@@ -87,46 +75,24 @@ def _test_folder(place: Path) -> str:
     )
 
 
-def _listed(place: Path, under: str) -> _Part:
-    class_names = tuple(folders(place / under))
-    if len(class_names) < 2:
+def _listed(place: Path, under: str) -> ClassFolders:
+    part = class_folders(place, under, ENDINGS)
+    if len(part.found) < 2:
         raise ValueError(
             f"{place / under} must hold at least two classes, each a folder of images, but "
             f"{what_is_there(place / under)}."
         )
-    part = _Part(class_names, {}, [], _others(place, under, class_names))
-    for label, name in enumerate(class_names):
-        images = dict(_images(place, f"{under}/{name}".lstrip("/"), part.skipped))
-        if not images:
+    for name, one in part.found.items():
+        if not one.files:
             raise ValueError(
                 f"{place / under / name} holds no images ({', '.join(ENDINGS)}): "
                 f"{what_is_there(place / under / name)}. A class must have some; add them, "
                 f"or take the folder out."
             )
-        part.files.update(images)
-        part.labels.extend([label] * len(images))
     return part
 
 
-def _others(place: Path, under: str, known: tuple[str, ...]) -> list[str]:
-    names = {path.name for path in (place / under).iterdir()} - set(known)
-    return [f"{under}/{name}".lstrip("/") for name in sorted(names)]
-
-
-def _images(
-    place: Path, folder: str, skipped: list[str]
-) -> Iterator[tuple[str, os.stat_result]]:
-    with os.scandir(place / folder) as entries:
-        for entry in sorted(entries, key=lambda entry: natural(entry.name)):
-            name = f"{folder}/{entry.name}"
-            hidden = entry.name.startswith(".")
-            if hidden or not entry.name.lower().endswith(ENDINGS) or not entry.is_file():
-                skipped.append(name)
-            else:
-                yield name, entry.stat()
-
-
-def _divided(place: Path, found: _Part, wanted: Wanted) -> Split:
+def _divided(place: Path, found: ClassFolders, wanted: Wanted) -> Split:
     if wanted.split != SPLIT:
         raise ValueError(
             f"{place} has no test set (its folders are classes, not train and test), so "
@@ -135,7 +101,7 @@ def _divided(place: Path, found: _Part, wanted: Wanted) -> Split:
     return split(SPLIT, np.array(found.labels), wanted.split_seed, tuple(found.files))
 
 
-def _check_same_classes(place: Path, parts: list[_Part], test: str) -> None:
+def _check_same_classes(place: Path, parts: list[ClassFolders], test: str) -> None:
     train_names, test_names = (set(part.class_names) for part in parts)
     for name in sorted(train_names ^ test_names):
         has, lacks = ("train", test) if name in train_names else (test, "train")
@@ -146,26 +112,33 @@ def _check_same_classes(place: Path, parts: list[_Part], test: str) -> None:
 
 
 def _loaded(
-    place: Path, parts: list[_Part], divided: Split | None, wanted: Wanted
+    place: Path,
+    parts: list[ClassFolders],
+    around: Found,
+    divided: Split | None,
+    wanted: Wanted,
 ) -> Dataset:
-    names = [name for part in parts for name in part.files]
     rows, train = _rows(parts, divided)
-    key = _key(parts)
-    shape = _shape(place, names, key, wanted)
+    listed = [pair for part in parts for pair in part.files.items()]
+    files = dict(listed[row] for row in rows)
+    shape, most = _shape(place, files, wanted)
     source = divided.source if divided else {}
-    images, sums = cached_images(
+    images, sums, originals = cached_images(
         "imagefolder",
         place,
-        [names[row] for row in rows],
-        key | {"split": source},
+        files,
+        {"split": source},
         shape,
         size=wanted.image_size,
         what="Own images",
         quiet=wanted.quiet,
+        at_work=AT_WORK * most,
     )
     labels = np.array([label for part in parts for label in part.labels], dtype=np.int64)
     labels = torch.from_numpy(labels[rows])
     mean, std, same = mean_and_deviation(sums[:train], shape[1] * shape[2])
+    notes = [*([divided.note] if divided else []), *notes_on(parts, around)]
+    notes.extend([same] if same else [])
     return Dataset(
         name="imagefolder",
         train_images=images[:train],
@@ -175,44 +148,41 @@ def _loaded(
         class_names=parts[0].class_names,
         mean=mean,
         std=std,
-        source={"imagefolder files": key["files"], **source},
-        note=" ".join(filter(None, (_note(parts, divided), same))),
+        source={"imagefolder files": originals.digest, **source},
+        originals=originals,
+        note=" ".join(notes),
         split_sha256=divided.sha256 if divided else "",
         cache=folder_of(sums),
         geometry=of_squares(shape),
     )
 
 
-def _rows(parts: list[_Part], divided: Split | None) -> tuple[np.ndarray, int]:
+def _rows(parts: list[ClassFolders], divided: Split | None) -> tuple[np.ndarray, int]:
     """Return which image is in which row, and how many rows train."""
     if divided:
         return np.concatenate([divided.train, divided.test]), len(divided.train)
     return np.arange(sum(len(part.labels) for part in parts)), len(parts[0].labels)
 
 
-def _key(parts: list[_Part]) -> dict[str, Any]:
-    stats = {name: stat for part in parts for name, stat in part.files.items()}
-    return {
-        "files": fingerprint((name, stat.st_size) for name, stat in stats.items()),
-        # one's own files change, and a bitmap that is edited keeps its size
-        "changed": max(stat.st_mtime_ns for stat in stats.values()),
-    }
-
-
 def _shape(
-    place: Path, names: list[str], key: dict[str, Any], wanted: Wanted
-) -> tuple[int, int, int]:
-    """Return channels, height and width that all images have or are scaled to."""
+    place: Path, files: dict[str, Stamp], wanted: Wanted
+) -> tuple[tuple[int, int, int], int]:
+    """Return channels, height and width that all images have or are scaled to.
+
+    And the pixels of the largest.
+    """
+    names = list(files)
 
     def fill(first: int, last: int, views: dict[str, np.ndarray]) -> None:
         for row, name in enumerate(names[first:last]):
             height, width, grey = header(place / name)
+            check_unchanged(place / name, files[name])
             views["sides"][row] = height, width
             views["grey"][row] = grey
 
     headers = cached(
         "imagefolder-headers",
-        key | {"decoder": DECODER},
+        {"files": fingerprint(files), "order": sha256_of_names(names), "decoder": DECODER},
         {"sides": ((len(names), 2), "int32"), "grey": ((len(names),), "bool")},
         fill,
         chunk=CHUNK,
@@ -220,8 +190,9 @@ def _shape(
         quiet=wanted.quiet,
     )
     channels, sides = 1 if headers["grey"].all() else 3, headers["sides"]
+    most = int(sides.astype(np.int64).prod(axis=1).max())
     if wanted.image_size:
-        return channels, wanted.image_size, wanted.image_size
+        return (channels, wanted.image_size, wanted.image_size), most
     other = (sides != sides[0]).any(axis=1)
     if other.any():
         row = int(other.argmax())
@@ -230,14 +201,4 @@ def _shape(
             f"{sides[0, 0]} high, {names[row]} {sides[row, 1]} and {sides[row, 0]}. Set "
             f"image_size, to which all are scaled and cropped."
         )
-    return channels, int(sides[0, 0]), int(sides[0, 1])
-
-
-def _note(parts: list[_Part], divided: Split | None) -> str:
-    skipped = [name for part in parts for name in part.skipped]
-    notes = [divided.note] if divided else []
-    if skipped:
-        notes.append(
-            f"Not read: {len(skipped)} that are hidden or no images, such as {skipped[0]}."
-        )
-    return " ".join(notes)
+    return (channels, int(sides[0, 0]), int(sides[0, 1])), most

@@ -1,12 +1,11 @@
-"""Find a set's folder and the recordings in it."""
+"""Find a set's folder."""
 
-import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from .cache import cache_folder
 from .places import what_is_there
+from .tree import folders
 
 
 def find(
@@ -41,38 +40,3 @@ def find(
         f"{what_is_there(place)}. Name the folder that holds it with --data DIR; `bntt "
         f"data {name}` says where it is published."
     )
-
-
-def folders(root: Path) -> list[str]:
-    """Return the names of the folders in `root`, in natural order, hidden ones aside."""
-    with os.scandir(root) as entries:
-        names = [entry.name for entry in entries if entry.is_dir()]
-    return sorted((name for name in names if not name.startswith(".")), key=natural)
-
-
-def recordings(root: Path, folder: str, endings: tuple[str, ...]) -> dict[str, int]:
-    """Return the size in bytes of every recording in a folder.
-
-    Args:
-        root: The set's folder.
-        folder: The recordings' own, relative to `root`.
-        endings: What their names may end in, in lower case; hidden files are none.
-
-    Returns:
-        Sizes by name relative to `root`, in natural order; empty if there is no folder.
-    """
-    if not (root / folder).is_dir():
-        return {}
-    with os.scandir(root / folder) as entries:
-        sizes = {
-            entry.name: entry.stat().st_size
-            for entry in entries
-            if entry.name.lower().endswith(endings) and not entry.name.startswith(".")
-        }
-    return {f"{folder}/{name}": sizes[name] for name in sorted(sizes, key=natural)}
-
-
-def natural(name: str) -> tuple[list[str | int], str]:
-    """Return a key that sorts numbers in names as numbers: ``a_2`` before ``a_10``."""
-    parts = re.split(r"(\d+)", name)
-    return [int(p) if k % 2 else p for k, p in enumerate(parts)], name

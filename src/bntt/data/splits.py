@@ -29,7 +29,8 @@ class Split:
     @property
     def sha256(self) -> str:
         """Of the names of the samples in each part; see `names_sha256`."""
-        return names_sha256(*([self.names[k] for k in p] for p in (self.train, self.test)))
+        train, test = ([self.names[int(k)] for k in p] for p in (self.train, self.test))
+        return names_sha256(train, test)
 
     @property
     def source(self) -> dict[str, str]:

@@ -1,19 +1,18 @@
 """Tiny-ImageNet from its official folder: 200 classes, JPEG files of 64x64 pixels."""
 
-import hashlib
-import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from .cache import cache_folder, fingerprint, folder_of
+from .cache import cache_folder, folder_of
 from .dataset import Dataset, Wanted
 from .decode import cached_images, mean_and_deviation
 from .geometry import Geometry
-from .layout import find, folders
+from .layout import find
+from .originals import read_text
 from .splits import refuse_split
+from .tree import Found, Stamp, folders, left_out, scan
 
 TITLE = "Tiny-ImageNet"
 ARCHIVE = "tiny-imagenet-200.zip"
@@ -22,12 +21,13 @@ SIDE = 64
 TRAIN = 100_000
 TEST = 10_000
 WNIDS = "wnids.txt"
+WORDS = "words.txt"
 ANNOTATIONS = "val/val_annotations.txt"
 VAL = "val/images"
 ENDING = ".jpeg"
 
-Labelled = dict[str, tuple[int, int]]
-"""Label and size in bytes of image files, by name relative to the set's folder."""
+Labelled = dict[str, tuple[int, Stamp]]
+"""Label and stamp of image files, by name relative to the set's folder."""
 
 
 def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
@@ -38,15 +38,16 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
     """
     refuse_split(TITLE, wanted.split)
     folder = _find(root)
-    wnids = _wnids(folder)
-    train, test = _training_images(folder, wnids), _validation_images(folder, wnids)
+    texts: dict[str, str] = {}
+    wnids = _wnids(folder, texts)
+    train, skipped = _training_images(folder, wnids)
+    test = _validation_images(folder, wnids, texts, skipped)
     side = wanted.image_size or SIDE
-    sizes = {name: size for name, (_, size) in (train | test).items()}
-    images, sums = cached_images(
+    images, sums, originals = cached_images(
         "tiny-imagenet",
         folder,
-        tuple(sizes),
-        {"files": fingerprint(sizes.items())},
+        {name: stamp for name, (_, stamp) in (train | test).items()},
+        {},
         (3, side, side),
         size=wanted.image_size,
         what=f"{TITLE}: images",
@@ -59,11 +60,14 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
         train_labels=_labels(train),
         test_images=images[len(train) :],
         test_labels=_labels(test),
-        class_names=_class_names(folder, wnids),
+        class_names=_class_names(folder, wnids, texts),
         mean=mean,
         std=std,
-        source=_source(folder, sizes),
-        note=" ".join(filter(None, (_note(len(train), len(test)), same))),
+        source={f"{TITLE} files": originals.digest, **texts},
+        originals=originals,
+        note=" ".join(
+            filter(None, (_note(len(train), len(test)), *left_out(skipped), same))
+        ),
         cache=folder_of(sums),
         geometry=Geometry(channels=3, image_size=side),
     )
@@ -89,8 +93,9 @@ def _find(root: Path | None) -> Path:
         ) from error
 
 
-def _wnids(folder: Path) -> tuple[str, ...]:
-    wnids = (folder / WNIDS).read_text().split()
+def _wnids(folder: Path, texts: dict[str, str]) -> tuple[str, ...]:
+    text, texts[WNIDS] = read_text(folder / WNIDS)
+    wnids = text.split()
     if len(wnids) != CLASSES or len(set(wnids)) != CLASSES:
         raise ValueError(
             f"{folder / WNIDS} must list {CLASSES} classes, each once, but lists "
@@ -100,7 +105,8 @@ def _wnids(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(wnids))
 
 
-def _training_images(folder: Path, wnids: tuple[str, ...]) -> Labelled:
+def _training_images(folder: Path, wnids: tuple[str, ...]) -> tuple[Labelled, list[Found]]:
+    """Return the training images, and what lies among them."""
     unknown = sorted(set(folders(folder / "train")) - set(wnids))
     if unknown:
         raise ValueError(
@@ -108,41 +114,29 @@ def _training_images(folder: Path, wnids: tuple[str, ...]) -> Labelled:
             f"set? Take it out."
         )
     images: Labelled = {}
-    for label, wnid in enumerate(wnids):
-        sizes = _sizes(folder, f"train/{wnid}/images")
-        if not sizes:
+    found = [scan(folder, f"train/{wnid}/images", (ENDING,)) for wnid in wnids]
+    for label, (wnid, one) in enumerate(zip(wnids, found, strict=True)):
+        if not one.files:
             raise FileNotFoundError(
                 f"{folder / 'train' / wnid / 'images'} holds no JPEG files, expected the "
                 f"training images of class {wnid}. Extract {ARCHIVE} again."
             )
-        images |= {name: (label, size) for name, size in sizes.items()}
-    return images
+        images |= {name: (label, stamp) for name, stamp in one.files.items()}
+    return images, found
 
 
-def _sizes(folder: Path, under: str) -> dict[str, int]:
-    """Return the size in bytes of the JPEG files under a folder, by name, as numbered."""
-    if not (folder / under).is_dir():
-        return {}
-    with os.scandir(folder / under) as entries:
-        sizes = {
-            entry.name: entry.stat().st_size
-            for entry in entries
-            if entry.name.lower().endswith(ENDING) and entry.name[0] != "."
-        }
-    # names differ in nothing but a number: the shorter number is the smaller
-    names = sorted(sizes, key=lambda name: (len(name), name))
-    return {f"{under}/{name}": sizes[name] for name in names}
-
-
-def _validation_images(folder: Path, wnids: tuple[str, ...]) -> Labelled:
-    sizes = _sizes(folder, VAL)
-    labels = dict(_annotations(folder, wnids))
-    for name in sorted(labels.keys() - sizes.keys()):
+def _validation_images(
+    folder: Path, wnids: tuple[str, ...], texts: dict[str, str], skipped: list[Found]
+) -> Labelled:
+    found = scan(folder, VAL, (ENDING,))
+    skipped.append(found)
+    labels = _annotations(folder, wnids, texts)
+    for name in sorted(labels.keys() - found.files.keys()):
         raise FileNotFoundError(
             f"{folder / name} is missing: {folder / ANNOTATIONS} gives it a class. Extract "
             f"{ARCHIVE} again."
         )
-    for name in sorted(sizes.keys() - labels.keys()):
+    for name in sorted(found.files.keys() - labels.keys()):
         raise ValueError(
             f"{folder / name} has no class: {folder / ANNOTATIONS} does not name it. "
             f"Truncated? Extract {ARCHIVE} again."
@@ -152,11 +146,13 @@ def _validation_images(folder: Path, wnids: tuple[str, ...]) -> Labelled:
             f"{folder / ANNOTATIONS} names no image of class {wnids[label]}. Accuracies "
             f"are over all classes; extract {ARCHIVE} again."
         )
-    return {name: (labels[name], size) for name, size in sizes.items()}
+    return {name: (labels[name], stamp) for name, stamp in found.files.items()}
 
 
-def _annotations(folder: Path, wnids: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Yield the relative name and the label of each line: ``name``, ``wnid`` and a box."""
+def _annotations(
+    folder: Path, wnids: tuple[str, ...], texts: dict[str, str]
+) -> dict[str, int]:
+    """Return the label of every name; each has a line of ``name``, ``wnid`` and a box."""
     label_of = {wnid: label for label, wnid in enumerate(wnids)}
     path = folder / ANNOTATIONS
     if not path.is_file():
@@ -164,14 +160,21 @@ def _annotations(folder: Path, wnids: tuple[str, ...]) -> Iterator[tuple[str, in
             f"{path} is missing, which gives the validation images their classes. Extract "
             f"{ARCHIVE} again."
         )
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    text, texts[ANNOTATIONS] = read_text(path)
+    labels: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
         name, wnid = (*line.split("\t"), "", "")[:2]
         if wnid not in label_of:
             raise ValueError(
-                f"{path}, line {number}: class {wnid!r} of {name!r} is not in {WNIDS}. "
+                f"{path}, line {number}: class {wnid[:80]!r} of {name[:80]!r} is not in "
+                f"{WNIDS}. Damaged? Extract {ARCHIVE} again."
+            )
+        if labels.setdefault(f"{VAL}/{name}", label_of[wnid]) != label_of[wnid]:
+            raise ValueError(
+                f"{path}, line {number}: {name[:80]!r} has another class in a line above. "
                 f"Damaged? Extract {ARCHIVE} again."
             )
-        yield f"{VAL}/{name}", label_of[wnid]
+    return labels
 
 
 def _labels(images: Labelled) -> torch.Tensor:
@@ -179,19 +182,16 @@ def _labels(images: Labelled) -> torch.Tensor:
     return torch.from_numpy(labels)
 
 
-def _class_names(folder: Path, wnids: tuple[str, ...]) -> tuple[str, ...]:
+def _class_names(
+    folder: Path, wnids: tuple[str, ...], texts: dict[str, str]
+) -> tuple[str, ...]:
     """Return the first of each class's synonyms in ``words.txt``, or its identifier."""
-    path = folder / "words.txt"
-    text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
+    path = folder / WORDS
+    text = ""
+    if path.is_file():
+        text, texts[WORDS] = read_text(path)
     words = dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line)
     return tuple(words.get(wnid, wnid).split(",")[0].strip() for wnid in wnids)
-
-
-def _source(folder: Path, sizes: Mapping[str, int]) -> dict[str, str]:
-    source = {f"{TITLE} files": fingerprint(sizes.items())}
-    for name in (WNIDS, ANNOTATIONS):
-        source[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    return source
 
 
 def _note(train: int, test: int) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset import Dataset, Wanted
-from ..layout import find, recordings
+from ..layout import find
 from ..splits import Split, split
+from ..tree import Found, left_out, scan
 from .aedat2 import read_aedat2
 from .arrays import read_npz
 from .recording import Events
@@ -39,27 +40,27 @@ def load_cifar10_dvs(root: Path | None, wanted: Wanted) -> Dataset:
     """
     looked_for = "the class folders airplane to truck"
     home = find(root, "cifar10dvs", "CIFAR10-DVS", looked_for, _is_it)
-    sizes = [_sizes(home, name) for name in CLASSES]
-    _check_complete(home, sizes)
-    samples = [Sample(file, k) for k, files in enumerate(sizes) for file in files]
+    found = [_recordings(home, name) for name in CLASSES]
+    _check_complete(home, found)
+    samples = [Sample(file, k) for k, one in enumerate(found) for file in one.files]
     labels, names = np.array([s.label for s in samples]), [s.file for s in samples]
     chosen = split(wanted.split, labels, wanted.split_seed, names)
-    return load_frames(_listing(home, sizes, samples, chosen), wanted)
+    return load_frames(_listing(home, found, samples, chosen), wanted)
 
 
 def _listing(
-    home: Path, sizes: list[dict[str, int]], samples: list[Sample], chosen: Split
+    home: Path, found: list[Found], samples: list[Sample], chosen: Split
 ) -> Listing:
     return Listing(
         name="cifar10dvs",
         title="CIFAR10-DVS",
         root=home,
-        sizes={file: size for files in sizes for file, size in files.items()},
+        files={name: stamp for one in found for name, stamp in one.files.items()},
         train=[samples[k] for k in chosen.train],
         test=[samples[k] for k in chosen.test],
         class_names=CLASSES,
         side=SIDE,
-        notes=(chosen.note, *_partial(sizes)),
+        notes=(chosen.note, *_partial(found), *left_out(found)),
         split=chosen,
         read=read_official,
     )
@@ -74,21 +75,24 @@ def read_official(path: Path) -> Events:
 
 
 def _is_it(folder: Path) -> bool:
-    return any(_sizes(folder, name) for name in CLASSES)
+    return any(_recordings(folder, name).files for name in CLASSES)
 
 
-def _sizes(home: Path, name: str) -> dict[str, int]:
-    """Sizes of a class's recordings, in the order of their numbers."""
+def _recordings(home: Path, name: str) -> Found:
+    """Return a class's recordings, in the order of their numbers."""
     official = re.compile(rf"{name}/cifar10_{name}_\d+\.\w+")
     for ending in ENDINGS:
-        files = recordings(home, name, (ending,))
-        if named := {f: size for f, size in files.items() if official.fullmatch(f)}:
-            return named
-    return {}
+        found = scan(home, name, (ending,))
+        for other in [file for file in found.files if not official.fullmatch(file)]:
+            del found.files[other]
+            found.skip("other names", other)
+        if found.files:
+            return found
+    return Found()
 
 
-def _check_complete(home: Path, sizes: list[dict[str, int]]) -> None:
-    missing = [name for name, files in zip(CLASSES, sizes, strict=True) if not files]
+def _check_complete(home: Path, found: list[Found]) -> None:
+    missing = [name for name, one in zip(CLASSES, found, strict=True) if not one.files]
     if missing:
         raise FileNotFoundError(
             f"CIFAR10-DVS in {home} is incomplete: no cifar10_CLASS_K.aedat (or .npz) in "
@@ -96,8 +100,8 @@ def _check_complete(home: Path, sizes: list[dict[str, int]]) -> None:
         )
 
 
-def _partial(sizes: list[dict[str, int]]) -> tuple[str, ...]:
-    counts = [len(files) for files in sizes]
+def _partial(found: list[Found]) -> tuple[str, ...]:
+    counts = [len(one.files) for one in found]
     if counts == [EACH] * len(CLASSES):
         return ()
     fewest, most = min(counts), max(counts)

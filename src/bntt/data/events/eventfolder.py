@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..classes import ClassFolders, class_folders, notes_on
 from ..dataset import Dataset, Wanted
-from ..layout import folders, recordings
 from ..places import what_is_there
 from ..splits import refuse_split, split
+from ..tree import Found, beside, folders
 from .arrays import read_npz
 from .reading import READERS, read_recording
 from .recording import Events
@@ -24,7 +25,8 @@ ENDINGS = tuple(READERS)
 def load_eventfolder(root: Path | None, wanted: Wanted) -> Dataset:
     """Load ``train/CLASS/*`` and ``test/CLASS/*``, or ``CLASS/*`` divided by a named split.
 
-    Classes are numbered in the natural order of their folders' names. The ending of its
+    Classes are numbered in the natural order of their folders' names, and recordings in
+    folders within those are of the class too. The ending of its
     name says what kind a recording is, see `read_recording`.
 
     With ``wanted.window_ms`` every recording is cut into windows, see `cut_into_windows`. A
@@ -59,65 +61,62 @@ def _check_folder(root: Path | None) -> Path:
 
 
 def _given(root: Path) -> Listing:
-    sizes = [_classes(root, f"{part}/") for part in PARTS]
-    if different := sorted(set(sizes[0]) ^ set(sizes[1])):
+    parts = [_classes(root, part) for part in PARTS]
+    if different := sorted(set(parts[0].found) ^ set(parts[1].found)):
         raise FileNotFoundError(
             f"{root}: train and test must hold the same classes, but only one of them has "
             f"{', '.join(different)}."
         )
-    train, test = (_samples(part) for part in sizes)
-    return _listing(root, sizes, train, test)
+    train, test = (_samples(part) for part in parts)
+    return _listing(root, parts, beside(root, "", PARTS), train, test)
 
 
 def _divided(root: Path, wanted: Wanted) -> Listing:
-    sizes = _classes(root, "")
-    samples = _samples(sizes)
+    found = _classes(root, "")
+    samples = _samples(found)
     labels, names = np.array([s.label for s in samples]), [s.file for s in samples]
     chosen = split(wanted.split, labels, wanted.split_seed, names)
     train, test = ([samples[k] for k in index] for index in (chosen.train, chosen.test))
-    listing = _listing(root, [sizes], train, test)
-    return replace(listing, split=chosen, notes=(chosen.note,))
+    listing = _listing(root, [found], Found(), train, test)
+    return replace(listing, split=chosen, notes=(chosen.note, *listing.notes))
 
 
-def _classes(root: Path, part: str) -> dict[str, dict[str, int]]:
-    """Return the sizes of the recordings of each class."""
-    names = folders(root / part)
-    sizes = {name: recordings(root, f"{part}{name}", ENDINGS) for name in names}
-    if empty := [f"{part}{name}" for name in names if not sizes[name]]:
+def _classes(root: Path, part: str) -> ClassFolders:
+    found = class_folders(root, part, ENDINGS)
+    if empty := [str(Path(part, n)) for n, one in found.found.items() if not one.files]:
         raise FileNotFoundError(
             f"{root}: every class folder must hold recordings ({', '.join(ENDINGS)}), but "
             f"there are none in {', '.join(empty)}."
         )
-    if len(names) < 2:
+    if len(found.found) < 2:
         raise FileNotFoundError(
             f"{root / part} must hold two class folders or more; "
             f"{what_is_there(root / part)}."
         )
-    return sizes
+    return found
 
 
-def _samples(sizes: dict[str, dict[str, int]]) -> list[Sample]:
-    return [Sample(file, k) for k, files in enumerate(sizes.values()) for file in files]
+def _samples(part: ClassFolders) -> list[Sample]:
+    return [Sample(*pair) for pair in zip(part.files, part.labels, strict=True)]
 
 
 def _listing(
     root: Path,
-    sizes: list[dict[str, dict[str, int]]],
+    parts: list[ClassFolders],
+    around: Found,
     train: list[Sample],
     test: list[Sample],
 ) -> Listing:
-    files = {f: n for part in sizes for one in part.values() for f, n in one.items()}
-    changed = max((root / file).stat().st_mtime_ns for file in files)
     return Listing(
         name=NAME,
         title=NAME,
         root=root,
-        sizes=files,
-        own=f"{root.resolve()} changed {changed}",
+        files={name: stamp for part in parts for name, stamp in part.files.items()},
         train=train,
         test=test,
-        class_names=tuple(sizes[0]),
+        class_names=parts[0].class_names,
         side=0,
+        notes=tuple(notes_on(parts, around)),
     )
 
 

@@ -2,11 +2,14 @@
 
 import csv
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..dataset import Dataset, Wanted
 from ..layout import find
+from ..originals import read_text, sha256_of_all
 from ..splits import refuse_split
+from ..tree import stamp
 from .aedat3 import read_aedat3
 from .clock import refuse_set_back, settle
 from .recording import Events
@@ -16,6 +19,7 @@ SIDE = 128
 TITLE = "DVS128 Gesture"
 TRIALS = ("trials_to_train.txt", "trials_to_test.txt")
 """The official division: one recording's name per line."""
+COLUMNS = ("class", "startTime_usec", "endTime_usec")
 GESTURES = (
     "hand_clapping",
     "right_hand_wave",
@@ -30,6 +34,10 @@ GESTURES = (
     "other_gestures",
 )
 """As ``gesture_mapping.csv`` names them, which numbers them from 1."""
+LATEST = 2**62
+"""Microseconds; no clock runs longer."""
+LONGEST = 80
+"""Letters of a damaged line that are shown."""
 RECORDING = re.compile(r"[\w.-]+\.aedat")
 
 
@@ -41,17 +49,22 @@ def load_gesture(root: Path | None, wanted: Wanted) -> Dataset:
     """
     refuse_split(TITLE, wanted.split)
     home = find(root, "dvs-gesture", TITLE, " and ".join(TRIALS), _is_it)
-    trials = [_trials(home / name) for name in TRIALS]
+    texts: dict[str, str] = {}
+    trials = [_trials(home, name, texts) for name in TRIALS]
     _check_apart(home, *trials)
     files = [file for part in trials for file in part]
     _check_complete(home, files)
-    train, test = ([s for file in part for s in _samples(home, file)] for part in trials)
+    labels: dict[str, str] = {}
+    train, test = (
+        [s for file in part for s in _samples(home, file, labels)] for part in trials
+    )
     return load_frames(
         Listing(
             name="dvs-gesture",
             title=TITLE,
             root=home,
-            sizes={file: (home / file).stat().st_size for file in files},
+            files={file: stamp(home, file) for file in files},
+            texts=texts | {f"{TITLE} labels": sha256_of_all(labels)},
             train=train,
             test=test,
             class_names=GESTURES,
@@ -72,18 +85,25 @@ def _is_it(folder: Path) -> bool:
     return any((folder / name).is_file() for name in TRIALS)
 
 
-def _trials(path: Path) -> list[str]:
+def _trials(home: Path, name: str, texts: dict[str, str]) -> list[str]:
+    """Return the recordings that a list names, and note the SHA-256 of the list."""
+    path = home / name
     if not path.is_file():
         raise FileNotFoundError(
             f"{TITLE} in {path.parent} is incomplete: it lacks {path.name}. Extract the "
             f"archive again."
         )
-    names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
-    for name in names:
-        if not RECORDING.fullmatch(name):
+    text, texts[name] = read_text(path)
+    lines = [line.strip() for line in text.splitlines()]
+    for number, line in enumerate(lines, 1):
+        if line and not RECORDING.fullmatch(line):
             raise ValueError(
-                f"{path} must hold one .aedat file's name per line, not {name!r}."
+                f"{path}: line {number} must hold one .aedat file's name, not "
+                f"{line[:LONGEST]!r}."
             )
+    names = [line for line in lines if line]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{path} names {twice[0]} more than once.")
     if not names:
         raise ValueError(
             f"{path} names no recording. Truncated? Extract the archive again."
@@ -113,14 +133,29 @@ def _labels_of(file: str) -> str:
     return f"{file.removesuffix('.aedat')}_labels.csv"
 
 
-def _samples(home: Path, file: str) -> list[Sample]:
+def _samples(home: Path, file: str, labels: dict[str, str]) -> list[Sample]:
+    """Return the labelled intervals of a recording, and note the SHA-256 of the labels."""
     path = home / _labels_of(file)
-    with path.open(newline="") as lines:
-        rows = list(csv.reader(lines))[1:]  # the first names the columns
-    samples = [_sample(path, k, file, row) for k, row in enumerate(rows, 2) if row]
+    text, labels[path.name] = read_text(path)
+    samples = [_sample(path, line, file, row) for line, row in _rows(path, text) if row]
     if not samples:
         raise ValueError(f"{path} labels nothing. Truncated? Extract the archive again.")
     return samples
+
+
+def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield every line's number and columns, without the line that names the columns."""
+    reader = csv.reader(text.splitlines())
+    try:
+        for row in reader:
+            # by what it says: without such a line the first one is a label
+            if reader.line_num > 1 or not row or row[0].strip() != COLUMNS[0]:
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}: line {reader.line_num} cannot be divided into columns ({error}). "
+            f"Damaged? Extract the archive again."
+        ) from error
 
 
 def _sample(path: Path, line: int, file: str, row: list[str]) -> Sample:
@@ -128,13 +163,13 @@ def _sample(path: Path, line: int, file: str, row: list[str]) -> Sample:
         gesture, start, stop = (int(number) for number in row)
     except ValueError as error:
         raise ValueError(
-            f"{path}: line {line} must hold class, startTime_usec and endTime_usec, but is "
-            f"{','.join(row)!r}. Damaged? Extract the archive again."
+            f"{path}: line {line} must hold {', '.join(COLUMNS)}, but is "
+            f"{','.join(row)[:LONGEST]!r}. Damaged? Extract the archive again."
         ) from error
-    if not (1 <= gesture <= len(GESTURES) and 0 <= start < stop):
+    if not (1 <= gesture <= len(GESTURES) and 0 <= start < stop <= LATEST):
         raise ValueError(
             f"{path}: line {line} must hold a class of 1 to {len(GESTURES)} and an end "
-            f"after its start, but is {','.join(row)!r}. Damaged? Extract the archive "
-            f"again."
+            f"after its start, but is {','.join(row)[:LONGEST]!r}. Damaged? Extract "
+            f"the archive again."
         )
     return Sample(file, gesture - 1, start, stop)

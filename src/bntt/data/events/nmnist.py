@@ -4,8 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from ..dataset import Dataset, Wanted
-from ..layout import find, recordings
+from ..layout import find
 from ..splits import refuse_split
+from ..tree import Stamp, left_out, scan
 from .nmnist_file import read_nmnist
 from .samples import Listing, Sample, load_frames
 
@@ -19,20 +20,21 @@ def load_nmnist(root: Path | None, wanted: Wanted) -> Dataset:
     """Load N-MNIST from ``Train/DIGIT/ID.bin`` and ``Test/DIGIT/ID.bin``."""
     refuse_split("N-MNIST", wanted.split)
     home = find(root, "nmnist", "N-MNIST", "Train/0 to Test/9 with .bin files", _is_it)
-    sizes = {part: _sizes(home, part) for part in PARTS}
-    _check_complete(home, sizes)
-    train, test = (_samples(sizes[part]) for part in PARTS)
+    found = [scan(home, f"{part}/{digit}", (".bin",)) for part in PARTS for digit in DIGITS]
+    files = {name: stamp for one in found for name, stamp in one.files.items()}
+    _check_complete(home, files)
+    train, test = (_samples(files, part) for part in PARTS)
     return load_frames(
         Listing(
             name="nmnist",
             title="N-MNIST",
             root=home,
-            sizes={file: size for part in sizes.values() for file, size in part.items()},
+            files=files,
             train=train,
             test=test,
             class_names=DIGITS,
             side=SIDE,
-            notes=_notes(len(train), len(test)),
+            notes=(*_notes(len(train), len(test)), *left_out(found)),
             read=partial(read_nmnist, width=SIDE, height=SIDE),
         ),
         wanted,
@@ -43,15 +45,8 @@ def _is_it(folder: Path) -> bool:
     return any((folder / part / "0").is_dir() for part in PARTS)
 
 
-def _sizes(home: Path, part: str) -> dict[str, int]:
-    sizes = {}
-    for digit in DIGITS:
-        sizes |= recordings(home, f"{part}/{digit}", (".bin",))
-    return sizes
-
-
-def _check_complete(home: Path, sizes: dict[str, dict[str, int]]) -> None:
-    there = {file.rpartition("/")[0] for part in sizes.values() for file in part}
+def _check_complete(home: Path, files: dict[str, Stamp]) -> None:
+    there = {file.rpartition("/")[0] for file in files}
     wanted = [f"{part}/{digit}" for part in PARTS for digit in DIGITS]
     if missing := [folder for folder in wanted if folder not in there]:
         raise FileNotFoundError(
@@ -60,8 +55,9 @@ def _check_complete(home: Path, sizes: dict[str, dict[str, int]]) -> None:
         )
 
 
-def _samples(sizes: dict[str, int]) -> list[Sample]:
-    return [Sample(file, int(file.split("/")[1])) for file in sizes]
+def _samples(files: dict[str, Stamp], part: str) -> list[Sample]:
+    names = [file.split("/") for file in files]
+    return [Sample("/".join(name), int(name[1])) for name in names if name[0] == part]
 
 
 def _notes(train: int, test: int) -> tuple[str, ...]:

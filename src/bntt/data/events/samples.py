@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..cache import cached, fingerprint, folder_of
+from ..cache import cached, folder_of
 from ..dataset import Dataset, Wanted
+from ..originals import SHA256, Originals, fingerprint, sha256_unchanged
 from ..splits import Split
+from ..tree import Stamp
 from .clock import Faults, refuse_uneven, said, settle
 from .frames import FULL, check_frames, to_frames
 from .reading import read_recording
@@ -22,8 +24,11 @@ from .recording import Events
 VERSION = 2
 """Counts up whenever the same recordings would give other frames than before."""
 
-CHUNK = 32
-"""Samples written together; recordings that hold several are read once per chunk."""
+CHUNK, CHUNK_BYTES = 32, 32 << 20
+"""Samples written together, and bytes of frames, if that is fewer; recordings that hold
+several samples are read once per chunk."""
+COUNTS, EVENTS = 16, 12
+"""Bytes at work for a byte of a sample's frames, and for one of a recording's file."""
 
 
 class Sample(NamedTuple):
@@ -52,10 +57,10 @@ class Listing:
     name: str
     title: str
     root: Path
-    sizes: Mapping[str, int]
-    """Bytes of every file that decides what the samples are, by relative name."""
-    own: str = ""
-    """Of a user's own set: what else tells it from others of these names and sizes."""
+    files: Mapping[str, Stamp]
+    """The recordings, by relative name."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256, by name, of what decides labels and parts beside the recordings."""
     train: list[Sample]
     """Parts of one recording stand together."""
     test: list[Sample]
@@ -81,8 +86,8 @@ class Listing:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the files' names and sizes."""
-        return fingerprint(self.sizes.items())
+        """By which the recordings are known again without being read."""
+        return fingerprint(self.files)
 
 
 def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
@@ -94,7 +99,7 @@ def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
     """
     check_frames(wanted.num_steps, wanted.image_size, wanted.frames)
     size = wanted.image_size or listing.side
-    rows = len(listing.train) + len(listing.test)
+    rows, frames = len(listing.samples), wanted.num_steps * 2 * size * size
     arrays = cached(
         listing.name,
         _key(listing, wanted, size),
@@ -105,9 +110,11 @@ def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
             "squares": ((rows, 2), "int64"),
             "skipped": ((rows,), "int64"),
             "clock": ((rows, len(Faults._fields)), "int64"),
+            "sha256": ((rows, SHA256), "uint8"),
         },
         _Counter(listing, wanted, size).fill,
-        chunk=CHUNK,
+        chunk=max(1, min(CHUNK, CHUNK_BYTES // frames)),
+        at_work=COUNTS * frames + EVENTS * max(s.size for s in listing.files.values()),
         what=f"{listing.title}: frames",
         quiet=wanted.quiet,
     )
@@ -119,7 +126,6 @@ def _key(listing: Listing, wanted: Wanted, size: int) -> dict[str, Any]:
     return {
         "version": VERSION,
         "files": listing.fingerprint,
-        "own": listing.own,
         "samples": hashlib.sha256(samples).hexdigest(),
         "num_steps": wanted.num_steps,
         "side": listing.side,
@@ -139,10 +145,13 @@ class _Counter:
 
     def fill(self, first: int, last: int, views: dict[str, np.ndarray]) -> None:
         """Write the rows of samples `first` to `last`, the latter not included."""
-        file, events, faults = "", None, Faults()
+        file, events, faults, sha256 = "", None, Faults(), b""
         for row, sample in enumerate(self.samples[first:last]):
             if events is None or sample.file != file:
                 file, (events, faults) = sample.file, self._read(sample.file)
+                stamp = self.listing.files[file]
+                sha256 = sha256_unchanged(self.listing.root / file, stamp)
+            views["sha256"][row] = np.frombuffer(sha256, dtype=np.uint8)
             for name, value in self._count(sample, events).items():
                 views[name][row] = value
             views["clock"][row] = faults
@@ -210,7 +219,9 @@ def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
     ]
     train, test = (_kept(*pair) for pair in zip(parts["frames"], keep, strict=True))
     std = deviation(parts["squares"][0].sum(axis=0), train[:, :, 0].size)
-    files = {f"{listing.title} files": listing.fingerprint}
+    names = [sample.file for sample in listing.samples]
+    originals = Originals(listing.root, names, arrays["sha256"])
+    source = {f"{listing.title} files": originals.digest, **listing.texts}
     return Dataset(
         name=listing.name,
         train_images=torch.from_numpy(train),
@@ -220,7 +231,8 @@ def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
         class_names=listing.class_names,
         mean=(0.0, 0.0),
         std=std,
-        source=files | (listing.split.source if listing.split else {}),
+        source=source | (listing.split.source if listing.split else {}),
+        originals=originals,
         split_sha256=listing.split.sha256 if listing.split else "",
         note=" ".join([*listing.notes, *_counted(listing, arrays)]),
         cache=folder_of(arrays["frames"]),

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from ..cache import cached
+from ..originals import check_unchanged
 from .clock import settle
 from .samples import Listing
 
@@ -42,6 +43,7 @@ def survey(listing: Listing, window_ms: int, quiet: bool) -> Survey:
         for row, file in enumerate(files[first:last]):
             path = listing.root / file
             events, _ = settle(path, listing.read(path))
+            check_unchanged(path, listing.files[file])
             if not len(events):
                 raise ValueError(f"{path} holds no events.")
             windows = _windows(events.t, window_ms * 1000)
@@ -50,7 +52,6 @@ def survey(listing: Listing, window_ms: int, quiet: bool) -> Survey:
     key = {
         "version": VERSION,
         "files": listing.fingerprint,
-        "own": listing.own,
         "order": files,
         "window_ms": window_ms,
     }

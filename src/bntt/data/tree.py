@@ -1,0 +1,158 @@
+"""Which files are in a folder; none is opened, what is left out is told by its kind."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+HIDDEN = "hidden"
+OTHER = "other endings"
+LOOSE = "links to nothing"
+SPECIAL = "neither files nor folders, but pipes, sockets or devices"
+FOLDER = "folders"
+BESIDE = "files beside the folders"
+CIRCLE = "links to a folder that they are in"
+
+
+class Stamp(NamedTuple):
+    """By what a file is known again; of a link, the file that it leads to."""
+
+    size: int
+    """In bytes."""
+    changed_ns: int
+    """When it was last written, in nanoseconds."""
+    place: str = ""
+    """Where it really lies."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What is in a folder: the files that were looked for, and what else there is."""
+
+    files: dict[str, Stamp] = field(default_factory=dict)
+    """By name relative to the set's folder, with forward slashes, in natural order."""
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    """Names of what is left out, by what it is."""
+
+    def skip(self, why: str, name: str) -> None:
+        """Note something that is left out."""
+        self.skipped.setdefault(why, []).append(name)
+
+
+def scan(root: Path, folder: str, endings: tuple[str, ...], *, deep: bool = False) -> Found:
+    """Return the regular files in a folder; nothing is opened, whatever else is there.
+
+    Args:
+        root: The set's folder.
+        folder: The files' own, relative to `root`.
+        endings: What their names may end in, in lower case; hidden files are none.
+        deep: Whether those in the folders within are files of this one too.
+
+    Returns:
+        Nothing at all if there is no such folder.
+
+    Raises:
+        OSError: If a folder may not be read.
+    """
+    found = Found()
+    if (root / folder).is_dir():
+        found.files.update(_walk(root, folder, endings, deep, found, ()))
+    return found
+
+
+def _walk(
+    root: Path,
+    folder: str,
+    endings: tuple[str, ...],
+    deep: bool,
+    found: Found,
+    above: tuple[str, ...],
+) -> Iterator[tuple[str, Stamp]]:
+    home = os.path.realpath(root / folder)
+    if home in above:
+        return found.skip(CIRCLE, folder)
+    with os.scandir(root / folder) as entries:
+        for entry in sorted(entries, key=lambda entry: natural(entry.name)):
+            name = f"{folder}/{entry.name}"
+            why = _left_out(entry, endings)
+            if why == FOLDER and deep:
+                yield from _walk(root, name, endings, deep, found, (*above, home))
+            elif why:
+                found.skip(why, name)
+            else:
+                yield name, _stamp(entry, home)
+
+
+def _left_out(entry: os.DirEntry[str], endings: tuple[str, ...]) -> str:
+    """Return what an entry is, if it is none of the files that are looked for."""
+    if entry.name.startswith("."):
+        return HIDDEN
+    try:
+        if entry.is_dir():
+            return FOLDER
+        if not entry.is_file():
+            # not asked of a link to nothing: that it is a link is known without it
+            return LOOSE if entry.is_symlink() and not os.path.exists(entry) else SPECIAL
+    except OSError:  # links that lead round in a circle
+        return LOOSE
+    return "" if entry.name.lower().endswith(endings) else OTHER
+
+
+def stamp(root: Path, name: str) -> Stamp:
+    """Return the stamp of a file that is known to be there.
+
+    Raises:
+        OSError: If it is not.
+    """
+    path = (root / name).resolve()
+    status = path.stat()
+    return Stamp(status.st_size, status.st_mtime_ns, str(path))
+
+
+def _stamp(entry: os.DirEntry[str], home: str) -> Stamp:
+    status = entry.stat()
+    # where a link leads is read, not followed through every folder: that takes long
+    place = os.readlink(entry.path) if entry.is_symlink() else entry.name
+    return Stamp(status.st_size, status.st_mtime_ns, f"{home}/{place}")
+
+
+def folders(root: Path) -> list[str]:
+    """Return the names of the folders in `root`, in natural order, hidden ones aside."""
+    with os.scandir(root) as entries:
+        names = [entry.name for entry in entries if _left_out(entry, ()) == FOLDER]
+    return sorted(names, key=natural)
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Return a key that sorts numbers in names as numbers: ``a_2`` before ``a_10``.
+
+    Names that read alike sort alike, however their letters with accents are written.
+    """
+    parts = re.split(r"(\d+)", unicodedata.normalize("NFC", name))
+    return [int(p) if k % 2 else p for k, p in enumerate(parts)], name
+
+
+def beside(root: Path, folder: str, known: Sequence[str]) -> Found:
+    """Return, as left out, what is in a folder beside the folders that are known."""
+    found = Found()
+    with os.scandir(root / folder) as entries:
+        for entry in sorted(entries, key=lambda entry: natural(entry.name)):
+            if entry.name not in known:
+                why = _left_out(entry, ("",)) or BESIDE
+                found.skip(why, f"{folder}/{entry.name}".lstrip("/"))
+    return found
+
+
+def left_out(found: Iterable[Found]) -> list[str]:
+    """Return a sentence on what was left out of folders; none if nothing was."""
+    all_skipped: dict[str, list[str]] = {}
+    for one in found:
+        for why, names in one.skipped.items():
+            all_skipped.setdefault(why, []).extend(names)
+    kinds = [
+        f"{why}: {len(names)}, such as {names[0]}" for why, names in all_skipped.items()
+    ]
+    return [f"Not read: {'; '.join(sorted(kinds))}."] if kinds else []
