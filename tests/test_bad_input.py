@@ -287,7 +287,7 @@ def test_wrong_picture(refusal, run, picture, content, said):
 
 def test_pictures_without_pillow(refusal, run, picture, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    assert "pip install bntt[data]" in refusal("predict", run, picture)
+    assert 'pip install -c constraints.txt ".[data]"' in refusal("predict", run, picture)
 
 
 def test_digits_without_scikit_learn(refusal, tmp_path, monkeypatch):

@@ -192,7 +192,7 @@ def test_a_time_surface_fades_from_the_last_event_on():
 @pytest.mark.parametrize("draw", [image_sheet, event_sheet])
 def test_without_matplotlib_the_extra_is_named(monkeypatch, tmp_path, draw):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install bntt\[plot\]"):
+    with pytest.raises(ImportError, match=r"pip install -c constraints.txt \".\[plot\]\""):
         draw(
             [("a", np.zeros((1, 2, 8, 8), np.uint8)[:, : 1 + (draw is event_sheet)])],
             "x",

@@ -181,7 +181,7 @@ def test_without_matplotlib_the_rest_is_still_said(monkeypatch, capsys, here):
     assert main(["data", "digits", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["sheet"] is None
-    assert "pip install bntt[plot]" in err
+    assert 'pip install -c constraints.txt ".[plot]"' in err
     assert err.count("\n") == 1
     assert main(["data", "digits"]) == 0
     assert "sheet      none" in capsys.readouterr().out

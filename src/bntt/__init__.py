@@ -2,6 +2,7 @@
 
 __version__ = "0.1.0"
 
+from . import startup  # noqa: F401 - first, before what takes seconds
 from .architectures import build
 from .checkpoint import load
 from .config import Recipe, load_recipe

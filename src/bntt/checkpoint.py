@@ -100,7 +100,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if header["format"] > FORMAT:
         raise ValueError(
             f"{path} was written by a newer bntt (format {header['format']}, this one "
-            f"reads up to {FORMAT}). Upgrade: pip install -U bntt."
+            f"reads up to {FORMAT}). Take a newer clone of bntt."
         )
     return tensors, header
 

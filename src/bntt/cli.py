@@ -1,17 +1,25 @@
 """The command line: parse, call, print. Slow imports wait inside the commands."""
 
-import json
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from . import strict_json, terminal
 from .data_command import data as data_command
 from .errors import is_bad_input, one_line, writing
+from .option_types import expanded
+from .shortage import described, fitting, ran_out
+
+FEWER_STEPS = "Ask for fewer with --num-steps, or for smaller files"
+FEWER_IMAGES = "Lower --batch-size or --num-steps"
 
 UsageError: Any = typer.BadParameter.__mro__[1]  # newer typers bring a click of their own
 
@@ -21,11 +29,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that bntt train wrote.")]
-Out = Annotated[Path | None, typer.Option(help="Run folder; runs/RECIPE if omitted.")]
+Run = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", parser=expanded, help="Folder that bntt train wrote."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", parser=expanded, help="Run folder; else runs/RECIPE."),
+]
 Data = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Where the image set lies; else the cache."),
+    typer.Option(
+        metavar="DIR", parser=expanded, help="Where the image set lies; else the cache."
+    ),
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Stop after so many time-steps.")]
@@ -72,7 +88,7 @@ def train(
     """Train a network by a recipe into a run folder."""
     from .config import load_recipe
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load_recipe(expanded(recipe), overrides or ())
     out = out or Path("runs", Path(recipe).stem)
     command = ["bntt", "train", recipe, "--out", str(out)]
     command += [word for override in overrides or () for word in ("--set", override)]
@@ -85,7 +101,10 @@ def train(
     from .train import train as run_recipe
 
     keep_freed_memory()
-    with writing(out, "another folder with --out; --resume goes on where a run stopped"):
+    remedy = "another folder with --out; --resume goes on where a run stopped"
+    fewer = max(2, loaded.batch_size // 2)
+    smaller = f"Lower batch_size, num_steps or image_size, as in --set batch_size={fewer}"
+    with writing(out, remedy), fitting(smaller):
         done = run_recipe(
             loaded,
             out,
@@ -97,7 +116,7 @@ def train(
         )
     leave()
     finished = done["status"] == "finished"
-    if int(os.environ.get("RANK", "0")) == 0:  # torchrun starts this several times
+    if done.pop("main", True):  # torchrun starts this several times
         if as_json:
             _print_json(**done)
         if not (as_json and finished):
@@ -117,7 +136,8 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     figure: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the curve, as PNG or PDF.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=expanded, help="Draw it, as PNG or PDF."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -127,7 +147,12 @@ def evaluate(
     from .printing import print_evaluation
 
     keep_freed_memory()
-    with writing(run, "a copy of the run elsewhere"):
+    run = _folder_of(run)
+    if figure is not None:
+        from .report import check_target
+
+        check_target(figure)
+    with writing(run, "a copy of the run elsewhere"), fitting(FEWER_STEPS):
         result = evaluate_run(
             run,
             data=data,
@@ -136,15 +161,15 @@ def evaluate(
             device=device,
         )
     checkpoint = run / "best.safetensors"
+    if as_json:
+        _print_json(checkpoint=str(checkpoint), **result.to_dict())
+    else:
+        print_evaluation(result, checkpoint)
     if figure is not None:
         from .report import accuracy_over_time
 
         curve = {run.name: (result.mean, result.spread)}
         accuracy_over_time(curve, figure, f"{result.dataset}: all test images")
-    if as_json:
-        _print_json(checkpoint=str(checkpoint), **result.to_dict())
-    else:
-        print_evaluation(result, checkpoint)
 
 
 @app.command(epilog="Example: bntt predict runs/digits seven.png --invert")
@@ -152,7 +177,11 @@ def predict(
     run: Run,
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="PNG or JPEG; recordings for an event set."),
+        typer.Argument(
+            metavar="FILE...",
+            parser=expanded,
+            help="PNG or JPEG; recordings for an event set.",
+        ),
     ],
     num_steps: Steps = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the encoder.")] = 0,
@@ -171,7 +200,9 @@ def predict(
     from .printing import print_predictions
 
     keep_freed_memory()
-    found = predict_run(run, files, num_steps=num_steps, seed=seed, invert=invert)
+    run = _folder_of(run)
+    with fitting(FEWER_STEPS):
+        found = predict_run(run, files, num_steps=num_steps, seed=seed, invert=invert)
     if as_json:
         samples = [prediction.to_dict() for prediction in found]
         _print_json(checkpoint=str(run / "best.safetensors"), seed=seed, samples=samples)
@@ -195,7 +226,7 @@ def recipes(as_json: Json = False) -> None:
         _print_json(**about)
         return
     for name, line in about.items():
-        print(f"{name:{max(map(len, about))}}  {line}")
+        terminal.out(f"{name:{max(map(len, about))}}  {line}")
 
 
 @app.command(epilog="Example: bntt benchmark speed --out speed.json")
@@ -204,8 +235,14 @@ def benchmark(
     batch_size: Annotated[int, typer.Option(min=2, help="Images per pass.")] = 32,
     num_steps: Annotated[int, typer.Option(min=1, help="Time-steps.")] = 25,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 5,
-    peer_python: Annotated[Path | None, typer.Option(help="SpikingJelly's Python.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for all samples.")] = None,
+    peer_python: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=expanded, help="SpikingJelly's Python."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=expanded, help="JSON file for all samples."),
+    ] = None,
     allocator: Annotated[
         str, typer.Option(help="keep or system: who keeps freed memory.")
     ] = "keep",
@@ -216,11 +253,9 @@ def benchmark(
 
     Let the machine have nothing else to do.
     """
-    from rich.console import Console
-
     from . import benchmark as bench
 
-    with writing(out or Path(), "another file with --out"):
+    with writing(out or Path(), "another file with --out"), fitting(FEWER_IMAGES):
         result = bench.run(
             what,
             batch_size=batch_size,
@@ -230,43 +265,103 @@ def benchmark(
             out=out,
             allocator=allocator,
             quick=quick,
-            console=Console(stderr=True),
+            console=terminal.Beside(),
         )
     if as_json:
         _print_json(**result)
     else:
-        Console().print(bench.table(result))
+        terminal.table(bench.table(result))
         if what == "speed":
-            Console().print(bench.profile_table(result))
+            terminal.table(bench.profile_table(result))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 only on success, 2 for bad input.
 
     What is wrong with the input stands in one line on stderr; ``BNTT_TRACEBACK=1`` lets
-    the exception through instead.
+    the exception through instead. Ctrl-C gives 130, an answer that nobody reads 1.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    terminal.prepare()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with _interruptible() as asked:
+        try:
+            code = _run(words)
+        except KeyboardInterrupt:
+            code = 130
+        if asked:
+            terminal.note("bntt: Interrupted.")
+        return code if terminal.finish() else code or 1
+
+
+def _run(words: list[str]) -> int:
     try:
         # a command returns nothing, an early exit its code
-        code = app(list(arguments) or ["--help"], prog_name="bntt", standalone_mode=False)
-        sys.stdout.flush()
-        return code or 0
-    except typer.Abort:
+        return app(words or ["--help"], prog_name="bntt", standalone_mode=False) or 0
+    except typer.Abort as error:  # what typer makes of Ctrl-C, and of EOFError
+        if isinstance(error.__cause__, EOFError):
+            raise error.__cause__ from None
         return 130
     except BrokenPipeError:  # nobody reads on, as behind `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except terminal.Unheard as error:
+        terminal.note(f"bntt: {error}")
         return 1
     except UsageError as error:
-        where = error.ctx.command_path if error.ctx else "bntt"
-        message = f"{error.format_message().rstrip('.')}. See {where} --help"
+        message = _usage(error, words)
     except Exception as error:
-        if os.environ.get("BNTT_TRACEBACK") or not is_bad_input(error):
+        if ran_out(error):
+            message = described(error)
+        elif os.environ.get("BNTT_TRACEBACK") or not is_bad_input(error):
             raise
-        message = one_line(error)
-    print(f"bntt: {message}", file=sys.stderr)
+        else:
+            message = one_line(error)
+    terminal.note(f"bntt: {message}")
     return 2
 
 
+def _usage(error: Any, words: Sequence[str]) -> str:
+    """What is wrong with the words, and what was probably meant."""
+    from .mistakes import meant_overrides
+
+    where = error.ctx.command_path if error.ctx else "bntt"
+    sentences = [error.format_message().rstrip(".")]
+    if where == "bntt train":
+        sentences += filter(None, [meant_overrides(words[1:])])
+    return f"{'. '.join(sentences)}. See {where} --help"
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Let the first Ctrl-C end the command in good order, and a second one at once."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: Any) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    told = threading.current_thread() is threading.main_thread()
+    if not told or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _folder_of(run: Path) -> Path:
+    """The run folder that is meant: also where one of its files is named."""
+    from .mistakes import meant_run
+
+    if run.is_file() and (run.parent / "recipe.toml").is_file():
+        return run.parent
+    hint = "" if run.is_dir() else meant_run(run)
+    if hint:
+        raise FileNotFoundError(f"There is no run folder {run}. {hint}")
+    return run
+
+
 def _print_json(**values: Any) -> None:
-    print(json.dumps(values))
+    terminal.out(strict_json.dumps(values))

@@ -1,7 +1,5 @@
 """The command `bntt data`: what sets there are, and what is in one of them."""
 
-import json
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,11 +7,18 @@ from typing import Annotated
 
 import typer
 
+from . import strict_json, terminal
 from .errors import writing
+from .option_types import expanded
 
 Root = Annotated[
     Path | None,
-    typer.Option("--from", "--data", metavar="DIR", help="Where it lies; else the cache."),
+    typer.Option(
+        *("--from", "--data"),
+        metavar="DIR",
+        parser=expanded,
+        help="Where it lies; else the cache.",
+    ),
 ]
 Split = Annotated[
     str, typer.Option(help="Of sets without a test set, such as random-90-10.")
@@ -29,7 +34,9 @@ Window = Annotated[
 ]
 SheetFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="The picture drawn; else NAME-sheet.png."),
+    typer.Option(
+        metavar="FILE", parser=expanded, help="The picture drawn; else NAME-sheet.png."
+    ),
 ]
 
 
@@ -66,7 +73,7 @@ def data(
     found = overview(loaded)
     drawn = _drawn(partial(draw, loaded), sheet or Path(f"{name}-sheet.png"))
     if as_json:
-        print(json.dumps(found.to_dict() | {"sheet": drawn}))
+        terminal.out(strict_json.dumps(found.to_dict() | {"sheet": drawn}))
     else:
         print_overview(found, drawn)
     return None
@@ -78,7 +85,7 @@ def _list(as_json: bool) -> None:
 
     sets = catalogue()
     if as_json:
-        print(json.dumps(sets))
+        terminal.out(strict_json.dumps(sets))
     else:
         print_catalogue(sets)
 
@@ -89,6 +96,6 @@ def _drawn(draw: Callable[[Path], None], sheet: Path) -> str | None:
         with writing(sheet, "another file with --sheet"):
             draw(sheet)
     except ImportError as error:
-        print(f"No contact sheet: {error}", file=sys.stderr)
+        terminal.note(f"No contact sheet: {error}")
         return None
     return str(sheet)

@@ -1,13 +1,13 @@
 """What a program says of an exception: one line for what the user can mend."""
 
 import errno
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def is_bad_input(error: BaseException) -> bool:
@@ -31,31 +31,62 @@ def one_line(error: BaseException) -> str:
     return " ".join(message.split()).rstrip(".") + "."
 
 
+class NotWritten(OSError):
+    """A file or folder that could not be written: its path is ``filename``."""
+
+
 @contextmanager
-def writing(folder: Path, remedy: str) -> Iterator[None]:
-    """Name the folder, and what to do, where the system says only that it is full.
+def naming(path: str | Path) -> Iterator[None]:
+    """Name what the block writes in the OSError that it meets; a block that only writes.
+
+    Raises:
+        NotWritten: With the path, which the system leaves out where a disk is full.
+    """
+    try:
+        yield
+    except NotWritten:
+        raise
+    except OSError as error:
+        number = errno.ENOSPC if _full(error) else error.errno
+        raise NotWritten(number, error.strerror or str(error), str(path)) from error
+
+
+@contextmanager
+def writing(target: Path, remedy: str) -> Iterator[None]:
+    """Say what to do if the target, or a file in it, cannot be written.
+
+    What the block reads, and what it writes elsewhere under a name, is left as it is.
 
     Args:
-        folder: Where the block writes.
+        target: Where the block writes its result.
         remedy: What the user can take instead.
 
     Raises:
-        OSError: If the block meets a full disk or a place it may not write.
+        NotWritten: If the block may not write to the target, or its disk is full.
     """
     try:
         yield
     except OSError as error:
-        # libraries may hide the number and leave the words
-        if error.errno in FULL or "No space left" in str(error):
-            raise OSError(
-                f"No space is left for {folder}: free some on that disk, or take {remedy}."
-            ) from error
-        if error.errno in LOCKED:
-            raise OSError(
-                f"{error.strerror}: {error.filename or folder}. Change who may write, "
-                f"or take {remedy}."
-            ) from error
-        raise
+        named = isinstance(error.filename, str | bytes)  # a descriptor's number is no name
+        where = Path(os.fsdecode(error.filename)) if named else target
+        if not _within(where, target):
+            raise
+        if _full(error):
+            said = f"No space is left for {where}: free some on that disk"
+        elif isinstance(error, NotWritten):
+            said = f"{error.strerror}: {where}. Change who may write there"
+        else:
+            raise
+        raise NotWritten(f"{said}, or take {remedy}.") from error
+
+
+def _full(error: OSError) -> bool:
+    """Whether a disk is full; libraries may hide the number and leave the words."""
+    return error.errno in FULL or "No space left" in str(error)
+
+
+def _within(path: Path, folder: Path) -> bool:
+    return folder.absolute() in (path.absolute(), *path.absolute().parents)
 
 
 def _raised_here(error: BaseException) -> bool:

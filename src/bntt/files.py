@@ -8,6 +8,8 @@ import socket
 import time
 from pathlib import Path
 
+from .errors import naming
+
 DAY = 24 * 60 * 60.0
 """Seconds after which a leftover goes whose writer cannot be asked for."""
 
@@ -29,7 +31,7 @@ class replacing:  # noqa: N801 - reads as a statement
             as it is.
 
     Raises:
-        OSError: If the folder cannot be written or the disk is full.
+        NotWritten: If the folder cannot be written or the disk is full; with the path.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,13 +47,16 @@ class replacing:  # noqa: N801 - reads as a statement
         _open.add(self.temporary)
         return self.temporary
 
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Put it in place, or away if writing failed."""
         try:
-            if error is None:
-                _flush(self.temporary)
-                os.replace(self.temporary, self.path)
-                _flush_folder(self.path.parent)
+            with naming(self.path):
+                if isinstance(error, OSError):
+                    raise error
+                if error is None:
+                    _flush(self.temporary)
+                    os.replace(self.temporary, self.path)
+                    _flush_folder(self.path.parent)
         finally:
             # gone already, unless something failed
             self.temporary.unlink(missing_ok=True)

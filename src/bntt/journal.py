@@ -88,9 +88,10 @@ class Journal:
             if validation
             else ""
         )
-        self.display.say(
+        self.display.report(
             f"epoch {epoch}/{self.recipe.epochs}  loss {mean:.4f}  accuracy "
-            f"{accuracy:.2%}{held_out}  {seconds:.0f} s"
+            f"{accuracy:.2%}{held_out}  {seconds:.0f} s",
+            last=epoch == self.recipe.epochs,
         )
 
     def refuse_nan(self, first: int, losses: list[float]) -> None:

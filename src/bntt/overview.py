@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from .data import Dataset, load
 from .data.cache import cache_folder, verify
 from .data.catalogue import CATALOGUE
 from .report import event_sheet, image_sheet
+from .terminal import Beside
 
 EXAMPLES = 10
 """Images of each class on a contact sheet, at most."""
@@ -64,7 +64,7 @@ def load_whole(name: str, root: Path | None, **wanted: Any) -> Dataset:
         CATALOGUE[name].check_obtainable(cache_folder())
     data = load(name, root, quiet=False, **wanted)
     if data.cache is not None:
-        with Console(stderr=True).status("Checking the cache"):  # gigabytes take seconds
+        with Beside().status("Checking the cache"):  # gigabytes take seconds
             verify(data.cache)
     return data
 

@@ -1,19 +1,18 @@
 """Results as a person reads them."""
 
 import shlex
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from .evaluate import Evaluation
 from .overview import Overview
 from .predict import Prediction
+from .terminal import note, out, shown, table
 
 FEW = 20
 """Classes that are all printed."""
@@ -25,17 +24,17 @@ def print_training(done: dict[str, Any], next_command: list[str]) -> None:
         accuracy = done["validation_accuracy"]
         right = "" if accuracy is None else f", validation accuracy {accuracy:.2%}"
         epochs = f"{done['epochs']} epoch{'s' * (done['epochs'] != 1)}"
-        print(f"Trained {epochs} in {done['seconds']:.0f} s{right}.")
-        print(f"Next: {shlex.join(next_command)}")
+        out(f"Trained {epochs} in {done['seconds']:.0f} s{right}.")
+        out(f"Next: {shlex.join(next_command)}")
     else:
-        print(f"Interrupted. To go on: {shlex.join(next_command)}", file=sys.stderr)
+        note(f"Interrupted. To go on: {shlex.join(next_command)}")
 
 
 def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
     """Accuracy after every time-step."""
     several = len(result.seeds) > 1
     seeds = f", mean ± deviation over {len(result.seeds)} encoder seeds" if several else ""
-    print(f"{checkpoint} on all {result.images} test images of {result.dataset}{seeds}")
+    out(f"{checkpoint} on all {result.images} test images of {result.dataset}{seeds}")
     rows = []
     for t, (mean, spread) in enumerate(zip(result.mean, result.spread, strict=True), 1):
         share = f"{100 * mean:.2f} ± {100 * spread:.2f} %" if several else f"{mean:.2%}"
@@ -49,12 +48,12 @@ def print_predictions(found: Iterable[Prediction]) -> None:
     for one in found:
         steps = len(one.classes)
         part = "" if one.span_ms is None else ", {} to {} ms".format(*one.span_ms)
-        print(
+        out(
             f"{one.file}{part}: {one.classes[-1]} ({one.probabilities[-1]:.1%}), the same "
             f"from step {one.settled} of {steps} on"
         )
         if one.note:
-            print(f"Note: {one.note}")
+            out(f"Note: {one.note}")
         if one.span_ms is not None:  # a recording may have hundreds of windows
             continue
         pairs = zip(one.classes, one.probabilities, strict=True)
@@ -76,13 +75,14 @@ def print_catalogue(sets: Mapping[str, Mapping[str, Any]]) -> None:
         for name, one in sets.items()
     ]
     _print_table(head, rows, left=3)
-    print("\nTerms and origin (what the place itself says decides):")
+    out("")
+    out("Terms and origin (what the place itself says decides):")
     for name, one in sets.items():
         if one["place"]:
             how = " (downloaded when asked for)" if one["downloads"] else ""
-            print(f"{name:14} {one['terms']}; {one['place']}{how}")
+            out(f"{name:14} {one['terms']}; {one['place']}{how}")
         else:
-            print(f"{name:14} your own: {one['layout']}")
+            out(f"{name:14} your own: {one['layout']}")
 
 
 def print_overview(found: Overview, sheet: str | None) -> None:
@@ -103,15 +103,15 @@ def print_overview(found: Overview, sheet: str | None) -> None:
         "cache": found.cache or "none: the files are read each time",
     }
     for name, value in lines.items():
-        print(f"{name:10} {value}")
+        out(f"{name:10} {value}")
     for name, sha256 in found.source.items():
-        print(f"{'SHA-256':10} {sha256[:12]}… {name}")
+        out(f"{'SHA-256':10} {sha256[:12]}… {name}")
     if len(found.class_names) <= FEW:
         counts = zip(found.class_names, found.train, found.test, strict=True)
         rows = [(name, str(train), str(test)) for name, train, test in counts]
         _print_table(("class", "train", "test"), rows, left=1)
     if found.note:
-        print(f"Note: {found.note}")
+        out(f"Note: {found.note}")
 
 
 def _spread(counts: Sequence[int]) -> str:
@@ -119,9 +119,11 @@ def _spread(counts: Sequence[int]) -> str:
 
 
 def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> None:
-    table = Table(box=None)
+    made = Table(box=None)
     for column, name in enumerate(head):
-        table.add_column(name, justify="left" if column < left else "right")
+        justify = "left" if column < left else "right"
+        made.add_column(name, justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))  # a class name may hold what is markup to rich
-    Console().print(table)
+        # a class name may hold what is markup to rich
+        made.add_row(*(Text(shown(cell)) for cell in row))
+    table(made)

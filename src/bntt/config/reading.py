@@ -1,5 +1,6 @@
 """Recipes from TOML, with overrides."""
 
+import codecs
 import tomllib
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .recipe import Recipe
-from .values import one_of
+from .values import one_of, said
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -39,16 +40,32 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         one_of("recipe", str(name), recipe_names(), "; or give the path of a .toml file")
         path = RECIPES / f"{name}.toml"
     values = _read(path)
-    for override in overrides:
-        key, value = _parse(override)
-        values[key] = value
+    overridden = dict(_parse(override) for override in overrides)
     required = [field.name for field in fields(Recipe) if field.default is MISSING]
-    missing = [name for name in required if name not in values]
+    missing = [name for name in required if name not in values | overridden]
     if missing:
         raise ValueError(
             f"{path} must also set {', '.join(missing)}: these have no default."
         )
-    return Recipe(**values)
+    return _recipe(values, overridden, path)
+
+
+def _recipe(values: dict[str, Any], overridden: dict[str, Any], path: Path) -> Recipe:
+    """Make the recipe; where the file alone would be refused as well, name the file."""
+    try:
+        return Recipe(**values | overridden)
+    except ValueError as error:
+        if not overridden or _refused(values):
+            raise ValueError(f"{str(error).rstrip('.')} (in {path}).") from error
+        raise
+
+
+def _refused(values: dict[str, Any]) -> bool:
+    try:
+        Recipe(**values)
+    except (TypeError, ValueError):  # a type error: an override brings a key that lacks
+        return True
+    return False
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -58,27 +75,61 @@ def _read(path: Path) -> dict[str, Any]:
             f"package go by name: {', '.join(recipe_names())}."
         )
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # both bad TOML and bad UTF-8
+        values = _toml(_text(path))
+    except ValueError as error:
         raise ValueError(f"{path} is not a TOML file: {error}.") from error
     for key in values:
         one_of("recipe key", key, _keys(), f" (in {path})")
     return values
 
 
+def _text(path: Path) -> str:
+    """What a file holds, with or without the mark that some editors put in front.
+
+    Raises:
+        ValueError: If it is not UTF-8; with the line.
+    """
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("it is written in UTF-16. Save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"line {line} holds the byte 0x{data[error.start]:02x}, which is not UTF-8. "
+            f"Save it as UTF-8"
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Parse.
+
+    Raises:
+        ValueError: Whatever is wrong; of valid TOML too, if nobody would write it.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def _parse(override: str) -> tuple[str, Any]:
     key, equals, text = (part.strip() for part in override.partition("="))
     if not equals:
         raise ValueError(
-            f"An override is written key=value, such as epochs=2, but got {override!r}."
+            f"An override is written key=value, such as epochs=2, but got {said(override)}."
         )
     one_of("recipe key", key, _keys())
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        parsed = _toml(f"value = {text}")
+    except ValueError:
         return key, text  # a bare word: `checked` takes it as a choice or refuses it
     if len(parsed) > 1:
-        raise ValueError(f"An override sets one key, but {override!r} holds several lines.")
+        raise ValueError(
+            f"An override sets one key, but {said(override)} holds several lines."
+        )
     return key, parsed["value"]
 
 

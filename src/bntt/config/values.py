@@ -12,6 +12,9 @@ _NOT_NEGATIVE = (lambda value: value >= 0, "not be negative")
 _SEED = (lambda value: 0 <= value < 2**32, "lie in [0, 2**32)")
 _SHARE = (lambda value: 0 <= value < 1, "lie in [0, 1)")
 
+LONGEST = 60
+"""Letters of a value in a message."""
+
 RANGES: dict[str, tuple[Any, str]] = {
     "num_steps": _COUNT,
     "window": _COUNT,
@@ -48,7 +51,7 @@ def checked(name: str, kind: Any, value: Any) -> Any:
     if choices := get_args(kind):
         if not isinstance(value, str):
             raise ValueError(
-                f"`{name}` must be one of {', '.join(choices)}, got {value!r}."
+                f"`{name}` must be one of {', '.join(choices)}, got {said(value)}."
             )
         one_of(name, value, choices)
         return value
@@ -56,10 +59,19 @@ def checked(name: str, kind: Any, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, accepted):
         example = "0.3 or 1e-4" if kind is float else "25"
         noun = "a number" if kind is float else "a whole number"
-        raise ValueError(f"`{name}` must be {noun} such as {example}, got {value!r}.")
+        raise ValueError(f"`{name}` must be {noun} such as {example}, got {said(value)}.")
     if kind is float and not abs(value) <= sys.float_info.max:  # nan compares false
-        raise ValueError(f"`{name}` must be finite, got {value}.")
+        raise ValueError(f"`{name}` must be finite, got {said(value)}.")
+    if kind is int and abs(value) > 2**32:
+        raise ValueError(f"`{name}` must lie below 2**32, got {said(value)}.")
     return kind(value)
+
+
+def said(value: Any) -> str:
+    """A value as it stands in a message: not pages of it."""
+    # Python refuses to write very long numbers with the digits that people count in
+    text = hex(value) if isinstance(value, int) and abs(value) > 2**64 else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def one_of(what: str, got: str, allowed: Sequence[str], where: str = "") -> None:
@@ -72,5 +84,5 @@ def one_of(what: str, got: str, allowed: Sequence[str], where: str = "") -> None
         near = difflib.get_close_matches(got, allowed, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"Unknown {what} {got!r}.{hint} Known: {', '.join(allowed)}{where}."
+            f"Unknown {what} {said(got)}.{hint} Known: {', '.join(allowed)}{where}."
         )

@@ -17,6 +17,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..display import Display
+from ..extras import how_to_install
 from .cache_build import (
     META,
     Fill,
@@ -127,9 +128,9 @@ def cache_folder() -> Path:
         import pooch
     except ImportError as error:
         raise ImportError(
-            "The platform's cache folder is asked of pooch, which is not installed: "
-            "pip install bntt[data]. Or name a folder with the environment variable "
-            "BNTT_DATA."
+            f"The platform's cache folder is asked of pooch, which is not installed: "
+            f"{how_to_install('data')}. Or name a folder with the environment variable "
+            f"BNTT_DATA."
         ) from error
     return Path(pooch.os_cache("bntt"))
 
@@ -152,8 +153,8 @@ def _lock(folder: Path, what: str, quiet: bool) -> Any:
         import filelock
     except ImportError as error:
         raise ImportError(
-            "Caches are built under a lock of filelock, which is not installed: pip "
-            "install bntt[data]"
+            f"Caches are built under a lock of filelock, which is not installed: "
+            f"{how_to_install('data')}"
         ) from error
     lock = filelock.FileLock(f"{folder}.lock")
     try:

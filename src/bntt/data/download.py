@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..display import Display
+from ..extras import how_to_install
 
 MEGABYTE = 1_000_000
 CHUNK = 1 << 16
@@ -91,7 +92,7 @@ def _pooch(published: Published) -> ModuleType:
     except ImportError as error:
         raise ImportError(
             f"{published.title} is downloaded with pooch, which is not installed: "
-            f"pip install bntt[data]. Or name the folder that holds {published.file} with "
-            f"--data DIR."
+            f"{how_to_install('data')}. Or name the folder that holds "
+            f"{published.file} with --data DIR."
         ) from error
     return pooch

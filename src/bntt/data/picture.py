@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from ..extras import how_to_install
 from .deep import in_eight_bits, strips
 from .jpeg import plain_pixels
 from .places import NO_FILE
@@ -162,8 +163,8 @@ def _pillow() -> ModuleType:
         import PIL.ImageOps
     except ImportError as error:
         raise ImportError(
-            "Image files are read with Pillow, which is not installed: pip install "
-            "bntt[data]"
+            f"Image files are read with Pillow, which is not installed: "
+            f"{how_to_install('data')}"
         ) from error
     return PIL
 

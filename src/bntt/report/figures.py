@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .sheet import new_figure
+from .target import new_figure, save
 
 Curve = tuple[Sequence[float], Sequence[float]]
 """Mean and spread per time-step, as shares in [0, 1]."""
@@ -45,4 +45,4 @@ def accuracy_over_time(curves: Mapping[str, Curve], path: str | Path, title: str
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
-    figure.savefig(path, dpi=150)
+    save(figure, path, 150)

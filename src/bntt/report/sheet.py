@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .target import new_figure, save
+
 DPI = 128
 """A power of two, so that pixels to inches and back is exact."""
 SIZE = 7
@@ -47,7 +49,7 @@ class Sheet:
         axes.imshow(self.pixels, interpolation="nearest")
         axes.set_axis_off()
         with _any_letters():
-            self.figure.savefig(path, dpi=DPI)
+            save(self.figure, path, DPI)
 
 
 def text_width(text: str) -> int:
@@ -67,18 +69,3 @@ def _any_letters() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         yield
-
-
-def new_figure(inches: tuple[float, float], **style: Any) -> Any:
-    """Return an empty figure; the style is matplotlib's.
-
-    Raises:
-        ImportError: If matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "A figure needs matplotlib, which is not installed: pip install bntt[plot]"
-        ) from error
-    return Figure(figsize=inches, **style)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...extras import how_to_install
 from .aedat_header import check_version
 from .recording import Events, check_places
 
@@ -77,5 +78,5 @@ def _library(path: Path) -> ModuleType:
     except ImportError as error:
         raise ImportError(
             f"{path} is AEDAT 4, which is read with the library aedat, and that is not "
-            f"installed: pip install bntt[aedat4]"
+            f"installed: {how_to_install('aedat4')}"
         ) from error

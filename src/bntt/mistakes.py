@@ -1,0 +1,56 @@
+"""What a newcomer probably meant: hints for words that are no command."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from .config import Recipe, recipe_names
+
+KEYS = {field.name: field.type for field in fields(Recipe)}
+
+
+def meant_overrides(words: Sequence[str]) -> str:
+    """A hint if recipe keys stand among the words as options or bare ``key=value``.
+
+    Args:
+        words: What follows ``bntt train``.
+
+    Example:
+        >>> meant_overrides(["digits", "--epochs", "3", "lr=0.1"])
+        'Keys of the recipe are changed with --set: --set epochs=3 --set lr=0.1'
+    """
+    found = []
+    for place, word in enumerate(words):
+        if place and words[place - 1] == "--set":
+            continue
+        key, equals, value = word.partition("=")
+        key = _key(key.lstrip("-"), guess=word.startswith("--"))
+        if key is None or not (equals or word.startswith("-")):
+            continue
+        if not equals:
+            following = words[place + 1 : place + 2]
+            value = following[0] if following else "VALUE"
+        found.append(f"--set {key}={value}")
+    if not found:
+        return ""
+    return f"Keys of the recipe are changed with --set: {' '.join(found)}"
+
+
+def meant_run(given: Path) -> str:
+    """A hint where no run lies at a path: the run of that recipe, or how to train one."""
+    by_habit = Path("runs", given.name)
+    if given != by_habit and (by_habit / "recipe.toml").is_file():
+        return f"Did you mean {by_habit}?"
+    if str(given) in recipe_names():
+        return f"{given} is a recipe: train it first, with bntt train {given}."
+    return ""
+
+
+def _key(word: str, guess: bool) -> str | None:
+    """The key of a recipe that is meant, if one is."""
+    name = word.replace("-", "_")
+    if name in KEYS:
+        return name
+    near = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.8) if guess else []
+    return near[0] if near else None

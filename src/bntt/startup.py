@@ -1,0 +1,44 @@
+"""What must be settled before the slow imports, where this process is our command line.
+
+Importing takes seconds. Ctrl-C meanwhile has nothing to save, so the system may end the
+process as it ends any other, without a traceback from the middle of an import.
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import PurePath
+
+
+def is_command(words: Sequence[str]) -> bool:
+    """Whether these words start Python as ``bntt``, ``python -m bntt`` or for `bntt.cli`.
+
+    Example:
+        >>> is_command(["python", "/usr/bin/bntt", "recipes"])
+        True
+        >>> is_command(["python", "mine.py", "bntt"])
+        False
+    """
+    rest = iter(words[1:])
+    for word in rest:
+        if word in ("-W", "-X"):  # the flags of Python that take a word
+            next(rest, "")
+        elif word == "-m":
+            return next(rest, "") in ("bntt", "bntt.cli")
+        elif word == "-c":
+            return "bntt.cli" in next(rest, "")
+        elif not word.startswith("-"):
+            return PurePath(word).stem == "bntt"
+    return False
+
+
+def let_interrupts_end() -> None:
+    """Until `bntt.cli.main` takes over, Ctrl-C ends the process at once."""
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+if is_command(sys.orig_argv):
+    let_interrupts_end()
