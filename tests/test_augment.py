@@ -138,3 +138,12 @@ def test_a_generator_on_another_device_is_refused(change):
 def test_a_negative_size_is_refused(change):
     with pytest.raises(ValueError, match="must not be negative, got -1"):
         change(numbered(2), -1, seeded())
+
+
+@pytest.mark.parametrize(("change", "most"), [(crop, 3), (cutout, 4)])
+@pytest.mark.parametrize("more", [1, 96])
+def test_what_leaves_nothing_of_an_image_is_refused(change, most, more):
+    images = numbered(2, height=4, width=9)
+    with pytest.raises(ValueError, match=rf"4 x 9 pixels, but .* {most + more}[ ,]"):
+        change(images, most + more, seeded())
+    change(images, most, seeded())

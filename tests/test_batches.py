@@ -135,3 +135,14 @@ def test_every_purpose_and_place_has_numbers_of_its_own():
     assert len(draws) == len(places)
     again = {tuple(torch.rand(4, generator=generator(*p)).tolist()) for p in places}
     assert again == draws
+
+
+@pytest.mark.parametrize(
+    ("change", "side"), [({"cutout": 100}, 8), ({"augment": "crop-flip"}, 4)]
+)
+def test_a_change_larger_than_the_images_is_refused_before_the_first_step(change, side):
+    data = numbered()
+    train, test = (x[..., :side, :side] for x in (data.train_images, data.test_images))
+    small = replace(data, train_images=train, test_images=test)
+    with pytest.raises(ValueError, match=rf"have {side} x {side} pixels, but"):
+        Batches(replace(PLAIN, **change), small, CPU)

@@ -204,3 +204,14 @@ def test_a_pickle_of_another_shape_is_refused(
     published_as(monkeypatch, tmp_path, pickled(batch))
     with pytest.raises(ValueError, match=rf"data_batch_1.*{expected}"):
         load("cifar10", tmp_path)
+
+
+@VERSIONS
+def test_a_file_larger_than_any_published_one_is_not_read(tmp_path, monkeypatch, which):
+    made = publish(monkeypatch, "cifar10")
+    made.write(which, tmp_path)
+    name = SETS["cifar10"].versions[which].train[1]
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=rf"{name} has {1 << 40} bytes, more than any"):
+        load("cifar10", tmp_path)

@@ -58,8 +58,8 @@ class Batches:
         process: This process's number, of ``processes`` that share every batch.
 
     Raises:
-        ValueError: If the training images do not fill one batch, or a batch cannot be
-            shared evenly.
+        ValueError: If the training images do not fill one batch, a batch cannot be shared
+            evenly, or a change by `augment` or `cutout` is too large for the images.
     """
 
     def __init__(
@@ -87,6 +87,8 @@ class Batches:
             )
         self.share = slice(process, None, processes)
         self._order = lru_cache(1)(self._shuffled)
+        # what does not fit these images is refused now, before a run leaves anything
+        self._augment(self.images[:1], 0)
 
     def batch(self, step: int) -> tuple[Images, Int64[Tensor, " N"]]:
         """This process's share of the batch of training step ``step``.

@@ -18,15 +18,17 @@ def crop(
     Args:
         images: Any dtype; ``*F`` is channels, or frames and channels.
         padding: Zeros added on every side, of which each image then keeps a random window
-            of its own size. Pixels, at least 0.
+            of its own size. Pixels, at least 0 and fewer than the images have.
         generator: On the images' device.
 
     Raises:
-        ValueError: If `padding` is negative or the generator is on another device.
+        ValueError: If `padding` lies outside, or the generator is on another device.
     """
+    count, height, width = len(images), *images.shape[-2:]
     if padding < 0:
         raise ValueError(f"`padding` must not be negative, got {padding}.")
-    count, height, width = len(images), *images.shape[-2:]
+    if padding >= min(height, width):
+        raise _too_far(f"a random crop shifts by up to {padding}", height, width)
     top, left = integers(2 * padding + 1, (2, count), images, generator)
     padded = torch.nn.functional.pad(images, (padding,) * 4)
     # a view of every window there is; indexing then copies one per image
@@ -60,15 +62,17 @@ def cutout(
 
     Args:
         images: Any dtype; ``*F`` is channels, or frames and channels.
-        size: Side of the square, in pixels, at least 0.
+        size: Side of the square, in pixels, at least 0 and no more than the images'.
         generator: On the images' device.
 
     Raises:
-        ValueError: If `size` is negative or the generator is on another device.
+        ValueError: If `size` lies outside, or the generator is on another device.
     """
+    count, height, width = len(images), *images.shape[-2:]
     if size < 0:
         raise ValueError(f"`size` must not be negative, got {size}.")
-    count, height, width = len(images), *images.shape[-2:]
+    if size > min(height, width):
+        raise _too_far(f"`cutout` blacks out {size} by {size}", height, width)
     rows = _covered(height, size, count, images, generator)
     columns = _covered(width, size, count, images, generator)
     square = rows[:, :, None] & columns[:, None, :]
@@ -105,6 +109,13 @@ def _covered(
     start = integers(length, (count, 1), images, generator) - size // 2
     position = torch.arange(length, device=images.device)
     return (start <= position) & (position < start + size)
+
+
+def _too_far(what: str, height: int, width: int) -> ValueError:
+    return ValueError(
+        f"The images have {height} x {width} pixels, but {what}, which may leave nothing "
+        f"of them. Take less, or larger images."
+    )
 
 
 def _check_device(images: Tensor, generator: torch.Generator) -> None:

@@ -10,21 +10,6 @@ BYTES = 8
 """The format's code for unsigned bytes, the only values read here."""
 
 
-def read_bounded(path: Path, most: int) -> bytes:
-    """Return the bytes of a file.
-
-    Raises:
-        ValueError: If it has more than `most`.
-    """
-    size = path.stat().st_size
-    if size > most:
-        raise ValueError(
-            f"{path} has {size} bytes, more than any such file, which is {most}. Another "
-            f"set's file, or damaged?"
-        )
-    return path.read_bytes()
-
-
 def gunzip(path: Path, data: bytes, most: int) -> bytes:
     """Unpack a gzip file of one member or several.
 

@@ -18,10 +18,10 @@ from .cache import cache_folder
 from .dataset import Dataset, Wanted
 from .download import fetch
 from .geometry import bordered
-from .idx import gunzip, read_bounded, read_idx
+from .idx import gunzip, read_idx
 from .mnist_files import SETS, SIDE, File, MnistSet, owners_of
 from .pixels import moments, pad
-from .places import what_is_there
+from .places import read_bounded, what_is_there
 from .splits import refuse_split
 
 

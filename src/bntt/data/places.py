@@ -35,3 +35,18 @@ def check_file(path: Path, kind: str, advice: str) -> None:
     if not path.is_file():
         what = f"is a folder, not {kind}" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{path} {what}. {advice}")
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        ValueError: If it has more than `most`.
+    """
+    size = path.stat().st_size
+    if size > most:
+        raise ValueError(
+            f"{path} has {size} bytes, more than any such file, which is {most}. Another "
+            f"set's file, or damaged?"
+        )
+    return path.read_bytes()
