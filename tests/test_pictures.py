@@ -89,3 +89,69 @@ def test_a_picture_for_a_network_without_a_border_fills_the_square(tmp_path):
     path = saved(tmp_path / "one.png", np.arange(64, dtype=np.uint8).reshape(8, 8), 4)
     plain = Geometry(channels=1, image_size=8)
     assert torch.equal(read_as_trained(path, plain).pixels, read_picture(path, 1, 8))
+
+
+def folder_of_deep_pictures(folder, most):
+    random = np.random.default_rng(most)
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (folder / part / name).mkdir(parents=True)
+            for k in range(2):
+                levels = random.integers(0, most + 1, (8, 8)).astype(np.uint16)
+                levels[0, 0] = most
+                Image.fromarray(levels).save(folder / part / name / f"{k}.png")
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNTT_DATA", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_folder_of_12_bits_in_16_is_said_and_scaled_by_what_means_white(tmp_path):
+    folder = folder_of_deep_pictures(tmp_path / "mine", 4095)
+    with Image.open(folder / "train" / "cat" / "0.png") as opened:
+        levels = np.asarray(opened)
+    dark = load("imagefolder", folder)
+    assert "8 pictures of more than 8 bits the values reach 4095 of the 65535" in dark.note
+    assert np.array_equal(dark.train_images[0, 0].numpy(), levels >> 8)
+    right = load("imagefolder", folder, white=4095)
+    assert np.array_equal(right.train_images[0, 0].numpy(), levels >> 4)
+    assert right.note == ""
+    path = folder / "test" / "dog" / "1.png"
+    for data in (dark, right):
+        seen, note = read_as_trained(path, data.geometry)
+        assert torch.equal(seen, data.test_images[-1])
+        assert bool(note) == (data is dark)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_white_that_says_nothing_of_any_picture_is_said(tmp_path):
+    folder = folder_of_deep_pictures(tmp_path / "mine", 65535)
+    for path in folder.rglob("*.png"):
+        saved(path, np.arange(64, dtype=np.uint8).reshape(8, 8))
+    data = load("imagefolder", folder, white=4095)
+    assert data.note == "No picture has more than 8 bits, of which white=4095 speaks."
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_tiff_on_its_side_is_turned_once(tmp_path, orientation):
+    upright = np.arange(96, dtype=np.uint8).reshape(12, 8)
+    lying = {
+        5: upright.T,
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / "mine" / part / name).mkdir(parents=True)
+            saved(tmp_path / "mine" / part / name / "1.tif", lying.copy(), exif=exif)
+            saved(tmp_path / "mine" / part / name / "2.png", upright)
+    data = load("imagefolder", tmp_path / "mine")
+    assert data.train_images.shape == (4, 1, 12, 8)
+    assert all(np.array_equal(image[0].numpy(), upright) for image in data.train_images)

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int32, Int64, UInt8
 
 from .cache import cached
 from .originals import SHA256, Originals, fingerprint, read_unchanged, sha256_of_names
-from .picture import decode
+from .picture import read as decode
 from .tree import Stamp
 
-DECODER = 1
+DECODER = 2
 """Version of what makes pixels of a file; part of the key of every cache of images."""
 CHUNK = 8 << 20
 """Bytes of pixels that a thread decodes before it writes them."""
@@ -29,6 +29,9 @@ class CachedImages(NamedTuple):
     images: UInt8[torch.Tensor, "N C H W"]
     sums: Int64[np.ndarray, "N 2 C"]
     """Of the values and of their squares, per image, for `mean_and_deviation`."""
+    deep: Int32[np.ndarray, "N 2"]
+    """The highest value of an image of more than 8 bits a sample, and the one that became
+    255; 0 and 255 of any other."""
     originals: Originals
 
 
@@ -42,6 +45,7 @@ def cached_images(
     size: int,
     what: str,
     quiet: bool,
+    white: int = 0,
     at_work: int = 0,
 ) -> CachedImages:
     """Return the pixels of image files from the cache, decoded now if it lacks them.
@@ -53,9 +57,10 @@ def cached_images(
         key: Everything that decides the content apart from the files, `shape`, `size` and
             this code.
         shape: Channels, height and width that every image must have.
-        size: See `decode`.
+        size: Side to which images are scaled; 0 leaves them as they are.
         what: Label of the progress bar.
         quiet: Whether to show none.
+        white: See `bntt.data.picture.read`.
         at_work: Bytes that decoding one of the files may take.
 
     Raises:
@@ -64,22 +69,25 @@ def cached_images(
         OSError: If a file cannot be read; see `cached`.
     """
     channels, names = shape[0], list(files)
+    sides = (size, size) if size else None
 
     def fill(first: int, last: int, views: dict[str, np.ndarray]) -> None:
         for row, file in enumerate(names[first:last]):
             data = read_unchanged(folder / file, files[file])
             sha256 = hashlib.sha256(data).digest()
             views["sha256"][row] = np.frombuffer(sha256, dtype=np.uint8)
-            pixels = decode(folder / file, channels, size, data)
-            if pixels.shape != shape:
-                raise _of_another_shape(folder / file, pixels.shape, shape)
-            views["images"][row] = pixels
+            found = decode(folder / file, channels, sides, data, white=white)
+            if found.pixels.shape != shape:
+                raise _of_another_shape(folder / file, found.pixels.shape, shape)
+            views["images"][row] = found.pixels
+            views["deep"][row] = found.peak, found.white
         _sum_up(views["images"], views["sums"])
 
     count = len(files)
     arrays = {
         "images": ((count, *shape), "uint8"),
         "sums": ((count, 2, channels), "int64"),
+        "deep": ((count, 2), "int32"),
         "sha256": ((count, SHA256), "uint8"),
     }
     made = cached(
@@ -89,6 +97,7 @@ def cached_images(
             "files": fingerprint(files),
             "order": sha256_of_names(names),
             "size": size,
+            "white": white,
             "decoder": DECODER,
         },
         arrays,
@@ -99,7 +108,8 @@ def cached_images(
         at_work=at_work,
     )
     originals = Originals(folder, names, np.asarray(made["sha256"]))
-    return CachedImages(torch.from_numpy(made["images"]), made["sums"], originals)
+    images, sums, deep = (made[name] for name in ("images", "sums", "deep"))
+    return CachedImages(torch.from_numpy(images), sums, deep, originals)
 
 
 class Moments(NamedTuple):

@@ -109,14 +109,17 @@ def bordered(
     )
 
 
-def of_squares(shape: tuple[int, int, int]) -> Geometry | None:
+def of_squares(shape: tuple[int, int, int], white: int = 0) -> Geometry | None:
     """Return the geometry of pictures that are scaled to this shape, if it is a square.
 
     Args:
         shape: Channels, height and width.
+        white: As `Geometry.white`.
     """
     channels, height, width = shape
-    return Geometry(channels=channels, image_size=height) if height == width else None
+    if height != width:
+        return None
+    return Geometry(channels=channels, image_size=height, white=white)
 
 
 def recalled(dataset: str, channels: int, image_size: int) -> Geometry:

@@ -10,6 +10,7 @@ from .classes import ClassFolders, class_folders, notes_on
 from .dataset import Dataset, Wanted
 from .decode import DECODER, cached_images, mean_and_deviation
 from .geometry import of_squares
+from .levels import few_levels_of_all
 from .originals import check_unchanged, fingerprint, sha256_of_names
 from .picture import header
 from .places import what_is_there
@@ -123,7 +124,7 @@ def _loaded(
     files = dict(listed[row] for row in rows)
     shape, most = _shape(place, files, wanted)
     source = divided.source if divided else {}
-    images, sums, originals = cached_images(
+    images, sums, deep, originals = cached_images(
         "imagefolder",
         place,
         files,
@@ -132,13 +133,14 @@ def _loaded(
         size=wanted.image_size,
         what="Own images",
         quiet=wanted.quiet,
+        white=wanted.white,
         at_work=AT_WORK * most,
     )
     labels = np.array([label for part in parts for label in part.labels], dtype=np.int64)
     labels = torch.from_numpy(labels[rows])
     mean, std, same = mean_and_deviation(sums[:train], shape[1] * shape[2])
     notes = [*([divided.note] if divided else []), *notes_on(parts, around)]
-    notes.extend([same] if same else [])
+    notes.extend(filter(None, (same, few_levels_of_all(deep, wanted.white))))
     return Dataset(
         name="imagefolder",
         train_images=images[:train],
@@ -153,7 +155,7 @@ def _loaded(
         note=" ".join(notes),
         split_sha256=divided.sha256 if divided else "",
         cache=folder_of(sums),
-        geometry=of_squares(shape),
+        geometry=of_squares(shape, wanted.white),
     )
 
 

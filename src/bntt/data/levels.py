@@ -1,7 +1,7 @@
 """Whole numbers of any kind as bytes: which value becomes 255, and what that loses."""
 
 import numpy as np
-from jaxtyping import Integer, UInt8
+from jaxtyping import Int32, Integer, UInt8
 
 LEAST, MOST = 255, (1 << 16) - 1
 """What may mean white."""
@@ -56,3 +56,19 @@ def few_levels(what: str, peak: int, white: int) -> str:
         f"of 256 levels. If {likely} is what means white in them, set white={likely} in "
         f"the recipe that trains."
     )
+
+
+def few_levels_of_all(deep: Int32[np.ndarray, "N 2"], white: int) -> str:
+    """Say the same of many pictures, or that `white` says nothing of any of them.
+
+    Args:
+        deep: Of each, the highest value and the one that becomes 255; 0 and 255 if it has
+            no more than 8 bits.
+        white: What the recipe names; 0 if nothing.
+    """
+    deep = deep[deep[:, 0] > 0]
+    if not len(deep):
+        unused = f"No picture has more than 8 bits, of which white={white} speaks."
+        return unused if white else ""
+    peak, most = deep[(deep[:, 0] / deep[:, 1]).argmax()].tolist()
+    return few_levels(f"Of {len(deep)} pictures of more than 8 bits the", peak, most)

@@ -43,7 +43,7 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
     train, skipped = _training_images(folder, wnids)
     test = _validation_images(folder, wnids, texts, skipped)
     side = wanted.image_size or SIDE
-    images, sums, originals = cached_images(
+    images, sums, _, originals = cached_images(
         "tiny-imagenet",
         folder,
         {name: stamp for name, (_, stamp) in (train | test).items()},
