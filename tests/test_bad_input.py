@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load, save_file
 
 from bntt import checkpoint, vgg5
+from bntt.cli import main
 from bntt.config import recipe_names
 from bntt.errors import writing
 
@@ -216,7 +217,7 @@ def test_a_full_disk_that_only_words_tell_of(tmp_path):
     [(errno.ENOSPC, "No space is left"), (errno.EROFS, "Read-only file system")],
 )
 def test_a_folder_that_takes_nothing_more(
-    refusal, copy, tmp_path, monkeypatch, number, said
+    refusal, copy, tmp_path, monkeypatch, capsys, number, said
 ):
     out = tmp_path / "run"
     monkeypatch.setattr(Path, "write_text", failing(number))
@@ -224,10 +225,11 @@ def test_a_folder_that_takes_nothing_more(
     assert said in line
     assert str(out) in line
     assert "--out" in line
-    line = refusal("evaluate", copy)
-    assert said in line
-    assert str(copy) in line
-    assert "elsewhere" in line
+    assert main(["evaluate", str(copy)]) == 0, "work that is done is not lost"
+    printed, warned = capsys.readouterr()
+    assert "on all 360 test images of digits" in printed
+    assert f"could not be written into {copy}" in warned
+    assert os.strerror(number) in warned
 
 
 def test_a_folder_that_must_not_be_made(refusal, tmp_path, monkeypatch):
@@ -240,8 +242,8 @@ def test_a_folder_that_must_not_be_made(refusal, tmp_path, monkeypatch):
 
 def test_a_run_that_is_there_already(refusal, copy):
     line = refusal("train", "digits", "--out", copy, "--set", "epochs=1")
-    assert f"{copy} already holds a run" in line
-    assert "--resume" in line
+    assert f"{copy} already holds a run of this recipe, which is finished" in line
+    assert "bntt evaluate" in line
     assert "--out" in line
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -128,7 +129,7 @@ def test_an_optimiser_goes_on_from_its_tensors(kind):
     assert kept
     twin.load_state_dict(layer.state_dict())
     restored = make_optimizer(recipe, twin)
-    restore_optimizer(restored, kept)
+    restore_optimizer(restored, kept, Path("last.safetensors"))
     for _ in range(2):
         one_step(layer, optimizer)
         one_step(twin, restored)

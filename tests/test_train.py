@@ -30,11 +30,12 @@ from small_runs import (
 
 import bntt.train as training
 from bntt import checkpoint
-from bntt.interrupt import stoppable
+from bntt.interrupt import stoppable, unwinding
 from bntt.objective import learning_rate
 
 STEPS = RECIPE.epochs * PER_EPOCH
 EARLY = {"early_steps": 1, "early_epochs": 1}
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture(autouse=True)
@@ -197,6 +198,7 @@ def test_a_run_says_how_it_ended(tmp_path):
         "epochs": 1,
         "step": PER_EPOCH,
         "validation_accuracy": accuracy[-1],
+        "main": True,
     }
     about = json.loads((tmp_path / "run.json").read_text())
     assert about["images"] == {"train": 40, "validation": 8, "test": 8}
@@ -259,15 +261,42 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, monkeypatch, value, lo
     assert all(math.isfinite(e["loss"]) for e in log(tmp_path) if "loss" in e)
 
 
-def test_one_request_stops_and_the_second_one_kills():
-    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with stoppable() as asked:
+@pytest.mark.parametrize("first", SIGNALS)
+@pytest.mark.parametrize("second", SIGNALS)
+def test_one_request_stops_the_second_unwinds_and_the_third_kills(first, second):
+    before = [signal.getsignal(n) for n in SIGNALS]
+    with stoppable() as asked:
+        assert not asked
+        signal.raise_signal(first)
+        assert asked == [first], "only noted: the step is finished"
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(second)
+        assert signal.getsignal(second) == signal.SIG_DFL
+    assert [signal.getsignal(n) for n in SIGNALS] == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_before_training_every_signal_unwinds(number):
+    with pytest.raises(KeyboardInterrupt), unwinding():
+        signal.raise_signal(number)
+
+
+@pytest.mark.parametrize("way", [stoppable, unwinding])
+def test_a_signal_that_the_program_was_told_to_ignore_is_ignored(way):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with way() as asked:
+            signal.raise_signal(signal.SIGHUP)
             assert not asked
-            signal.raise_signal(number)
-            assert asked == [number]
-            assert signal.getsignal(number) == signal.SIG_DFL
-    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("way", [stoppable, unwinding])
+def test_where_signals_do_not_exist_the_others_are_answered(monkeypatch, way):
+    monkeypatch.delattr(signal, "SIGHUP")  # as on Windows
+    with way():
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
 
 
 def test_a_run_in_a_thread_goes_unasked(tmp_path):

@@ -31,8 +31,12 @@ def generator(
 
 
 def dataset_of(recipe: Recipe, root: str | Path | None, *, quiet: bool = True) -> Dataset:
-    """The image or event set that a recipe names, as :func:`bntt.data.load`."""
-    return load(
+    """The image or event set that a recipe names, as :func:`bntt.data.load`.
+
+    Raises:
+        ValueError: If a label is not that of a class.
+    """
+    dataset = load(
         recipe.dataset,
         root,
         fold=recipe.fold,
@@ -45,6 +49,8 @@ def dataset_of(recipe: Recipe, root: str | Path | None, *, quiet: bool = True) -
         split_seed=recipe.split_seed,
         quiet=quiet,
     )
+    check_labels(dataset)
+    return dataset
 
 
 class Batches:
@@ -123,3 +129,27 @@ class Batches:
         if self.recipe.cutout:
             images = augment.cutout(images, self.recipe.cutout, random)
         return images
+
+
+def check_labels(dataset: Dataset) -> None:
+    """Refuse labels that would be found out only in the middle of an epoch.
+
+    Raises:
+        ValueError: If there are not as many as images, or one is not that of a class.
+    """
+    classes = len(dataset.class_names)
+    for part in ("train", "test"):
+        images = getattr(dataset, f"{part}_images")
+        labels = getattr(dataset, f"{part}_labels")
+        if len(labels) != len(images):
+            raise ValueError(
+                f"{dataset.name!r} has {len(images)} {part} images but {len(labels)} "
+                f"labels. Every image needs one."
+            )
+        odd = labels[(labels < 0) | (labels >= classes)]
+        if len(odd):
+            raise ValueError(
+                f"{dataset.name!r} has {classes} classes, so its labels must lie in "
+                f"[0, {classes}), but {len(odd)} of {len(labels)} {part} labels do not, "
+                f"such as {int(odd[0])}. Check how they were written."
+            )

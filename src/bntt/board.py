@@ -1,36 +1,68 @@
-"""Curves for TensorBoard, where it is installed."""
+"""Curves for TensorBoard, where it is installed and works."""
 
 import importlib.util
 from pathlib import Path
 from typing import Any
 
+from .terminal import note
+
 
 class Board:
     """Writes the log's numbers as TensorBoard scalars; without TensorBoard, nothing.
 
+    Curves never end training: where TensorBoard fails, it is said once, and training goes
+    on without them.
+
     Args:
         folder: The run folder.
         wanted: Whether this process writes at all.
+        done: Steps that an earlier sitting has done; what it drew after them goes.
     """
 
-    def __init__(self, folder: Path, wanted: bool) -> None:
-        self.writer = None
-        if wanted and importlib.util.find_spec("tensorboard"):
+    def __init__(self, folder: Path, wanted: bool, done: int = 0) -> None:
+        self.writer: Any = None
+        if not (wanted and _installed()):
+            return
+        try:
             from torch.utils.tensorboard.writer import SummaryWriter
 
-            self.writer = SummaryWriter(str(folder / "tensorboard"))
+            place = str(folder / "tensorboard")
+            self.writer = SummaryWriter(place, purge_step=done + 1)
+        except Exception as error:  # whatever it is, it is not training's affair
+            self._give_up(error)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
         """Add scalars, and of a list its last entry."""
         if self.writer is None:
             return
-        for name, value in values.items():
-            if isinstance(value, list):
-                value = value[-1] if value else None
-            if value is not None:
-                self.writer.add_scalar(name, value, step)
+        try:
+            for name, value in values.items():
+                if isinstance(value, list):
+                    value = value[-1] if value else None
+                if value is not None:
+                    self.writer.add_scalar(name, value, step)
+        except Exception as error:
+            self._give_up(error)
 
     def close(self) -> None:
         """Write what still waits: TensorBoard does not by itself when a program ends."""
-        if self.writer is not None:
+        if self.writer is None:
+            return
+        try:
             self.writer.close()
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self.writer = None
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        note(
+            f"Note: TensorBoard does not work here ({said}), so this run draws no curves "
+            f"for it; log.jsonl has the same numbers."
+        )
+
+
+def _installed() -> bool:
+    """Whether there is a package, rather than a folder that happens to have its name."""
+    found = importlib.util.find_spec("tensorboard")
+    return found is not None and found.origin is not None

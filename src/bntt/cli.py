@@ -116,7 +116,7 @@ def train(
         )
     leave()
     finished = done["status"] == "finished"
-    if done.pop("main", True):  # torchrun starts this several times
+    if done.pop("main"):  # torchrun starts this several times
         if as_json:
             _print_json(**done)
         if not (as_json and finished):
@@ -152,7 +152,7 @@ def evaluate(
         from .report import check_target
 
         check_target(figure)
-    with writing(run, "a copy of the run elsewhere"), fitting(FEWER_STEPS):
+    with fitting(FEWER_STEPS):
         result = evaluate_run(
             run,
             data=data,
@@ -165,10 +165,12 @@ def evaluate(
         _print_json(checkpoint=str(checkpoint), **result.to_dict())
     else:
         print_evaluation(result, checkpoint)
+    for warning in result.warnings:
+        terminal.note(f"Note: {warning}")
     if figure is not None:
         from .report import accuracy_over_time
 
-        curve = {run.name: (result.mean, result.spread)}
+        curve = {run.name: (result.mean, result.spread or [0.0] * len(result.mean))}
         accuracy_over_time(curve, figure, f"{result.dataset}: all test images")
 
 

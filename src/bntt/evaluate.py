@@ -1,9 +1,7 @@
 """Accuracy after every time-step, on every image."""
 
-import json
-import statistics
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,48 +9,24 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from . import checkpoint, hardware
+from . import hardware
 from .batches import dataset_of
+from .config import Recipe
 from .data import Images
 from .display import Display
-from .files import replacing
+from .errors import one_line
+from .evaluation import Evaluation
+from .modes import evaluating
 from .network import Network
+from .origin import Origin, check_evaluation, refuse_other_classes
 from .provenance import circumstances
 from .run_folder import RunFolder
+from .weights import best, untrained
+
+__all__ = ["Evaluation", "count_correct", "evaluate", "evaluate_run"]
 
 IMAGE_STEPS = 1024
 """Images times time-steps in a batch, unless told: a few hundred megabytes."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How often a network is right after each time-step."""
-
-    dataset: str
-    images: int
-    """How many images were classified: all there are."""
-    seeds: tuple[int, ...]
-    """Of the encoder; one evaluation each."""
-    accuracy: tuple[tuple[float, ...], ...]
-    """Share of the images that are right, in [0, 1], per seed and time-step."""
-    batch_size: int
-    precision: str
-
-    @property
-    def mean(self) -> list[float]:
-        """Over the seeds, per time-step."""
-        return [statistics.fmean(step) for step in zip(*self.accuracy, strict=True)]
-
-    @property
-    def spread(self) -> list[float]:
-        """Sample standard deviation over the seeds, per time-step; 0 for one seed."""
-        if len(self.seeds) < 2:
-            return [0.0] * len(self.accuracy[0])
-        return [statistics.stdev(step) for step in zip(*self.accuracy, strict=True)]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values."""
-        return {**asdict(self), "mean": self.mean, "spread": self.spread}
 
 
 @torch.inference_mode()
@@ -82,6 +56,7 @@ def count_correct(
 
     Raises:
         ValueError: If there is no image, or more time-steps are asked for than trained.
+        FloatingPointError: If the network answers with NaN or infinity.
     """
     if len(images) == 0:
         raise ValueError("There is no image to classify.")
@@ -90,16 +65,16 @@ def count_correct(
     size = batch_size or max(1, IMAGE_STEPS // steps)
     device = net.mean.device
     generator = torch.Generator(device=device).manual_seed(seed)
-    was_training, _ = net.training, net.eval()
     correct = torch.zeros(steps, dtype=torch.int64)
-    for first in range(0, len(images), size):
-        x = net.normalize(images[first : first + size].to(device))
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    with evaluating(net), half:
+        for first in range(0, len(images), size):
+            x = net.normalize(images[first : first + size].to(device))
             logits = net(x, per_step=True, num_steps=steps, generator=generator)
-        right = logits.argmax(-1).cpu() == labels[first : first + size].cpu()
-        correct += right.sum(1)
-        advance(len(right[0]))
-    net.train(was_training)
+            _refuse_nonfinite(logits)
+            right = logits.argmax(-1).cpu() == labels[first : first + size].cpu()
+            correct += right.sum(1)
+            advance(len(right[0]))
     return correct
 
 
@@ -129,10 +104,13 @@ def evaluate(
         quiet: Whether to show no progress.
 
     Raises:
-        ValueError: As :func:`count_correct`.
+        ValueError: As :func:`count_correct`, or if there is no seed.
+        FloatingPointError: As :func:`count_correct`.
     """
     if seeds is None:
         seeds = (0, 1, 2) if net.encoder_name == "poisson" else (0,)
+    if not seeds:
+        raise ValueError("`seeds` must hold at least one seed, got none.")
     net.check_steps(num_steps)
     steps = num_steps or net.num_steps
     size = batch_size or max(1, IMAGE_STEPS // steps)
@@ -145,7 +123,15 @@ def evaluate(
                 net, images, labels, seed=seed, advance=advance, **settings
             )
             rows.append(tuple((correct.double() / len(images)).tolist()))
-    return Evaluation(dataset, len(images), tuple(seeds), tuple(rows), size, precision)
+    return Evaluation(
+        dataset=dataset,
+        images=len(images),
+        seeds=tuple(seeds),
+        accuracy=tuple(rows),
+        batch_size=size,
+        precision=precision,
+        device=str(net.mean.device),
+    )
 
 
 def evaluate_run(
@@ -160,6 +146,10 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate a run's best checkpoint on the whole test set; writes ``evaluation.json``.
 
+    The precision is the run's. An earlier evaluation gives way only to the same question
+    on the same data; another one is kept, and the new one goes into ``evaluation-2.json``
+    and so on. Where it cannot be written, the answer carries a warning that says so.
+
     Args:
         run: The run folder.
         data: Where the image set lies, as for training.
@@ -171,16 +161,22 @@ def evaluate_run(
 
     Raises:
         FileNotFoundError: If the folder, its checkpoint or the data are missing.
-        ValueError: If a file is not what it should be, or more time-steps are asked for
-            than trained.
+        ValueError: If a file is not what it should be, the data have other classes than
+            the run's or another division into training and test samples, or more
+            time-steps are asked for than trained.
+        FloatingPointError: If the network answers with NaN or infinity.
     """
     folder = RunFolder(run)
     recipe = folder.recipe()
-    net = checkpoint.load(folder.best)
+    net, trained = best(recipe, folder)
     net.check_steps(num_steps)
     where = hardware.device(device)
     dataset = dataset_of(recipe, data, quiet=quiet)
-    precision, _ = hardware.precision("auto", where)
+    there, here = Origin.recorded(folder.info()), Origin.of(dataset, recipe)
+    warnings = check_evaluation(folder.path, there, here, recipe)
+    refuse_other_classes(folder.path, net.class_names, dataset.class_names)
+    precision, said = _precision(recipe, where)
+    warnings += [said, untrained(trained, num_steps or net.num_steps), _unfinished(folder)]
     result = evaluate(
         net.to(where),
         dataset.test_images,
@@ -192,7 +188,66 @@ def evaluate_run(
         precision=precision,
         quiet=quiet,
     )
-    record = {**result.to_dict(), "device": str(where), **circumstances()}
-    with replacing(folder.path / "evaluation.json") as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n")
-    return result
+    about = circumstances()
+    result = replace(
+        result,
+        trained_steps=trained,
+        note=dataset.note,
+        source=dict(dataset.source),
+        split_sha256=dataset.split_sha256,
+        commit=about["commit"],
+        warnings=tuple(filter(None, warnings)),
+    )
+    return _kept(result, folder, about)
+
+
+def _precision(recipe: Recipe, where: torch.device) -> tuple[str, str]:
+    """The precision to evaluate a run in, and what is to be said if it is not the run's."""
+    if recipe.precision == "bfloat16" and not hardware.bf16_in_hardware(where):
+        return "float32", (
+            f"The run was trained in bfloat16, which this {where.type} would only emulate; "
+            f"it is evaluated in float32."
+        )
+    return hardware.precision(recipe.precision, where)[0], ""
+
+
+def _unfinished(folder: RunFolder) -> str:
+    """What is to be said of a run that has not come to its end."""
+    status = folder.status()
+    if status in ("finished", "unknown"):
+        return ""
+    states = {
+        "running": "is still being trained",
+        "killed": "was killed before its end",
+        "interrupted": "was interrupted before its end",
+    }
+    return (
+        f"{folder.path} {states.get(status, f'ended as {status!r}')}: these are the best "
+        f"weights that it had saved so far."
+    )
+
+
+def _kept(result: Evaluation, folder: RunFolder, about: dict[str, Any]) -> Evaluation:
+    """The evaluation, written into the run folder; work that is done is not lost if not."""
+    earlier = folder.path / "evaluation.json"
+    try:
+        file = folder.keep_evaluation({**about, **result.to_dict()}, result.question())
+    except OSError as error:
+        lost = (
+            f"The evaluation could not be written into {folder.path} "
+            f"({one_line(error).rstrip('.')}): what is printed is all there is."
+        )
+        return replace(result, warnings=(*result.warnings, lost))
+    if file != earlier:
+        kept = f"{earlier} answers another question and stays; this one is in {file}."
+        result = replace(result, warnings=(*result.warnings, kept))
+    return replace(result, file=str(file))
+
+
+def _refuse_nonfinite(logits: Tensor) -> None:
+    """Refuse read-outs of which the largest is no answer."""
+    if not logits.isfinite().all():
+        raise FloatingPointError(
+            "The network answers with NaN or infinity, so that no class is the likeliest. "
+            "Its weights ran away in training: train again with a lower learning rate."
+        )

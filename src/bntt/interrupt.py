@@ -1,28 +1,60 @@
-"""Stopping between two steps: Ctrl-C asks, a second one kills."""
+"""Stopping a program: between two steps when asked once, at once when asked twice."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Ctrl-C, a system that ends a program, a closed terminal; Windows lacks the last."""
 
 
 @contextmanager
 def stoppable() -> Iterator[list[int]]:
-    """Collect requests to stop, so that no step is left half done; the second one kills."""
+    """Collect requests to stop, so that no step is left half done.
+
+    The second one interrupts as Ctrl-C does, so that everything is put away; the third one
+    ends the program wherever it is.
+    """
     asked: list[int] = []
 
     def ask(number: int, frame: Any) -> None:
         asked.append(number)
-        signal.signal(number, signal.SIG_DFL)
+        if len(asked) > 1:
+            signal.signal(number, signal.SIG_DFL)
+            raise KeyboardInterrupt
 
+    with _answering(ask):
+        yield asked
+
+
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Let every signal that ends a program do it as Ctrl-C does: all is put away."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    with _answering(interrupt):
+        yield
+
+
+@contextmanager
+def _answering(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Answer the signals with `handler`, but for those that the program was told to ignore.
+
+    A program under ``nohup`` ignores a closed terminal, and goes on.
+    """
     before = {}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, ask)
+        for number in (getattr(signal, name) for name in NAMES if hasattr(signal, name)):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, handler)
     except ValueError:  # only the main thread of a program is told
         pass
     try:
-        yield asked
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

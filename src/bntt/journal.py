@@ -1,9 +1,13 @@
 """What a run tells: its log, TensorBoard, and the lines and bar that a person sees."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from .board import Board
+from .checkpoint import first_nonfinite
 from .config import Recipe
 from .display import Display
 from .objective import learning_rate
@@ -37,7 +41,7 @@ class Journal:
         self.steps_per_epoch = steps_per_epoch
         total = recipe.epochs * steps_per_epoch
         self.display = Display(recipe.dataset, total, done, quiet=quiet or not main)
-        self.board = Board(folder.path, main)
+        self.board = Board(folder.path, main, done)
         self.start_clock()
 
     def __enter__(self) -> "Journal":
@@ -61,7 +65,6 @@ class Journal:
 
     def steps(self, step: int, losses: list[float], progress: Progress) -> None:
         """Tell of the training steps up to ``step``, whose losses these are."""
-        self.refuse_nan(step + 1 - len(losses), losses)
         seconds = self.lap()
         progress.seconds += seconds
         mean, accuracy = sum(losses) / len(losses), progress.right / progress.seen
@@ -102,15 +105,41 @@ class Journal:
         """
         for step, value in enumerate(losses, first):
             if not abs(value) < float("inf"):
-                rate = learning_rate(self.recipe, step, self.steps_per_epoch)
-                self.folder.update(status="failed")
                 raise FloatingPointError(
-                    f"The loss became {value} at step {step} (epoch "
-                    f"{step // self.steps_per_epoch}), where the learning rate was "
-                    f"{rate:.3g}: most likely it is too high. Start again with a lower "
-                    f"one, such as --set lr={self.recipe.lr / 3:.2g}, or with "
-                    f"--set precision=float32."
+                    self._diverged(f"The loss became {value} at step {step}", step)
                 )
+
+    def refuse_nonfinite(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+        """Stop where a weight, statistic or state of the optimiser is no number.
+
+        The loss may not show it: no membrane that is NaN passes the threshold, so that
+        later layers see silence.
+
+        Args:
+            step: The last one done, from 0.
+            tensors: What is about to be relied on, by name.
+
+        Raises:
+            FloatingPointError: With the tensor, the step and the likely cause.
+        """
+        name = first_nonfinite(tensors)
+        if name is not None:
+            what = (
+                f"The loss became meaningless: {name} holds NaN or infinity at step {step}"
+            )
+            raise FloatingPointError(self._diverged(what, step))
+
+    def _diverged(self, what: str, step: int) -> str:
+        """What to say of a training that ran away."""
+        rate = learning_rate(self.recipe, step, self.steps_per_epoch)
+        single = self.recipe.precision == "float32"
+        precision = "" if single else ", or with --set precision=float32"
+        return (
+            f"{what} (epoch {step // self.steps_per_epoch}), where the learning rate was "
+            f"{rate:.3g}: most likely it is too high. What was saved before is whole. "
+            f"Start again in another folder (--out) with a lower one, such as "
+            f"--set lr={self.recipe.lr / 3:.2g}{precision}."
+        )
 
     def _write(self, step: int, **values: Any) -> None:
         if self.main:

@@ -1,7 +1,8 @@
 """What training minimises and how fast: losses, optimisers, schedules (M13, M16)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int64
@@ -83,18 +84,57 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, T
                 yield f"optimizer/{index}/{key}", value
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put :func:`optimizer_tensors` back, in the memory layout of the parameters."""
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], path: Path
+) -> None:
+    """Put :func:`optimizer_tensors` back, in the memory layout of the parameters.
+
+    Args:
+        optimizer: Fresh.
+        tensors: As they were saved after at least one step.
+        path: The file that they came from.
+
+    Raises:
+        ValueError: If they are not this optimiser's, all of them and no others.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    expected = {
+        f"optimizer/{index}/{key}": like if key in LIKE_PARAMETERS else None
+        for index, like in enumerate(parameters)
+        for key in _state_keys(optimizer)
+    }
+    odd = sorted(expected.keys() ^ tensors.keys())
+    if odd:
+        raise ValueError(
+            f"{path} does not hold the state of the recipe's optimiser: "
+            f"{', '.join(odd[:3])} {'are' if len(odd) > 1 else 'is'} missing or too many. "
+            f"It was changed; start again in another folder."
+        )
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
+    for name, like in expected.items():
         _, index, key = name.split("/")
-        like = parameters[int(index)]
-        if value.shape == like.shape:
-            # fused optimisers walk through memory, so the layouts must agree
-            value = to_device(value, like)
+        value, shape = tensors[name], () if like is None else tuple(like.shape)
+        if tuple(value.shape) != shape or not value.is_floating_point():
+            raise ValueError(
+                f"{name} in {path} must be floating-point of shape {shape}, got "
+                f"{value.dtype} of shape {tuple(value.shape)}. The file was changed; start "
+                f"again in another folder."
+            )
+        # fused optimisers walk through memory, so the layouts must agree
+        value = value if like is None else to_device(value, like)
         state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+LIKE_PARAMETERS = ("momentum_buffer", "exp_avg", "exp_avg_sq")
+"""State of the shape of its parameter; what else there is, is one number."""
+
+
+def _state_keys(optimizer: torch.optim.Optimizer) -> tuple[str, ...]:
+    """What the optimiser keeps of every parameter after its first step."""
+    if isinstance(optimizer, torch.optim.AdamW):
+        return ("step", "exp_avg", "exp_avg_sq")
+    return ("momentum_buffer",) if optimizer.param_groups[0]["momentum"] else ()
 
 
 def _cosine(progress: float) -> float:

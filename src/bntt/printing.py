@@ -15,7 +15,10 @@ from .predict import Prediction
 from .terminal import note, out, shown, table
 
 FEW = 20
-"""Classes that are all printed."""
+"""Classes, or digests, that are all printed."""
+
+DIGEST = 12
+"""Characters of a SHA-256 that are printed."""
 
 
 def print_training(done: dict[str, Any], next_command: list[str]) -> None:
@@ -31,16 +34,29 @@ def print_training(done: dict[str, Any], next_command: list[str]) -> None:
 
 
 def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
-    """Accuracy after every time-step."""
-    several = len(result.seeds) > 1
+    """Accuracy after every time-step, and of what it is true."""
+    several = result.spread is not None
     seeds = f", mean ± deviation over {len(result.seeds)} encoder seeds" if several else ""
-    out(f"{checkpoint} on all {result.images} test images of {result.dataset}{seeds}")
+    out(f"{checkpoint} on {result.whole}{seeds}")
     rows = []
-    for t, (mean, spread) in enumerate(zip(result.mean, result.spread, strict=True), 1):
+    spreads = result.spread or [0.0] * len(result.mean)
+    found = zip(result.mean, spreads, result.interval, strict=True)
+    for t, (mean, spread, (low, high)) in enumerate(found, 1):
         share = f"{100 * mean:.2f} ± {100 * spread:.2f} %" if several else f"{mean:.2%}"
         right = f"{mean * result.images:.{int(several)}f} of {result.images}"
-        rows.append((str(t), share, right))
-    _print_table(("step", "accuracy", "correct"), rows)
+        rows.append((str(t), share, f"{100 * low:.2f} to {100 * high:.2f}", right))
+    _print_table(("step", "accuracy", "interval", "correct"), rows)
+    out(
+        f"Interval: Wilson's, 95 %, for {result.images} images. In {result.precision} on "
+        f"{result.device}, commit {result.commit[:DIGEST]}."
+    )
+    digests = dict(result.source)
+    if result.split_sha256:
+        digests["which samples test"] = result.split_sha256
+    for name, sha256 in list(digests.items())[:FEW]:
+        out(f"{'SHA-256':10} {sha256[:DIGEST]}… {name}")
+    if result.note:
+        out(f"Note: {result.note}")
 
 
 def print_predictions(found: Iterable[Prediction]) -> None:

@@ -22,23 +22,32 @@ def circumstances() -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),
         "processor": processor(),
         "threads": torch.get_num_threads(),
+        "matmul_precision": torch.get_float32_matmul_precision(),
         "backend": backend_report(),
     }
+
+
+def _version(package: str) -> str:
+    """Of an installed package; a copy that nobody installed tells none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def commit() -> str:
     """The commit of the source tree, ``+`` if it was changed since; else the version."""
     here = Path(__file__).parent
     try:
-        run = {"capture_output": True, "text": True, "check": True, "cwd": here}
+        run = {"capture_output": True, "encoding": "utf-8", "check": True, "cwd": here}
         # an installed copy may lie inside somebody else's repository
         subprocess.run(["git", "ls-files", "--error-unmatch", "surrogate.py"], **run)
         commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
         changed = subprocess.run(["git", "status", "--porcelain", "."], **run).stdout
         return commit + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, ValueError, subprocess.CalledProcessError):
         return f"version {__version__}"

@@ -1,12 +1,18 @@
-"""The folder of one run: recipe, circumstances, log, checkpoints."""
+"""The folder of one run: recipe, record, log, checkpoints, and who works in it."""
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from . import record
 from .config import Recipe, load_recipe
+from .errors import one_line
 from .files import replacing
 from .provenance import circumstances
+from .record import Info
 
 
 class RunFolder:
@@ -23,30 +29,95 @@ class RunFolder:
         self.log_file = self.path / "log.jsonl"
         self.last = self.path / "last.safetensors"
         self.best = self.path / "best.safetensors"
+        self.lock_file = self.path / ".lock"
 
-    def start(self, recipe: Recipe, info: dict[str, Any]) -> None:
-        """Make the folder and write the recipe and the circumstances.
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder and train in it alone; a folder in which no run began goes again.
+
+        The lock is the system's: it ends with the process, however that ends.
+
+        Raises:
+            BlockingIOError: If a living process trains in it.
+            OSError: If it cannot be made or written.
+        """
+        made = self._make()
+        lock = _lock(self.lock_file)
+        try:
+            lock.acquire()
+        except _timeout() as error:
+            raise BlockingIOError(
+                f"{self.path} is being trained by {self._trainer()}. Wait for it or stop "
+                f"it, or give another folder with --out."
+            ) from error
+        try:
+            yield
+        finally:
+            if not self.info_file.exists():
+                with suppress(OSError):  # Windows removes it when it is released
+                    self.lock_file.unlink()
+            lock.release()
+            for folder in made:
+                with suppress(OSError):  # it is not empty: a run began
+                    folder.rmdir()
+
+    def status(self) -> str:
+        """How far the run is: ``"running"`` only if a living process trains it."""
+        said = self.info().get("status") or "unknown"
+        return "killed" if said == "running" and not self._trained_now() else said
+
+    def start(self, recipe: Recipe, info: Mapping[str, Any]) -> None:
+        """Write the recipe and what the run says of itself.
+
+        A run that failed before it saved anything gives way.
+
+        Args:
+            recipe: As it was resolved.
+            info: What to record beside the circumstances.
 
         Raises:
             FileExistsError: If a run is in it already.
             OSError: If it cannot be written.
         """
-        if self.info_file.exists():
-            self._refuse_other(recipe)
-            raise FileExistsError(
-                f"{self.path} already holds a run of this recipe. Continue it with "
-                f"--resume, or give another folder with --out."
-            )
+        self.refuse_another(recipe)
         self._make()
+        self.clear_leftovers()
+        self.info_file.unlink(missing_ok=True)
+        self.log_file.unlink(missing_ok=True)
         self._write(self.recipe_file, recipe.to_toml())
-        self.update(**circumstances(), **info, status="running")
+        about = {**circumstances(), **info}
+        sitting = {name: about[name] for name in record.SITTING if name in about}
+        segments = [record.segment(0, {**circumstances(), **sitting})]
+        self.update(**about, recipe=asdict(recipe), segments=segments, status="running")
+
+    def refuse_another(self, recipe: Recipe) -> None:
+        """Refuse to start where a run is that has something to lose.
+
+        Raises:
+            ValueError: If it is of another recipe.
+            FileExistsError: If it is of this one.
+        """
+        info = self.info()
+        lost = info.get("status") == "failed" and not self._saved()
+        if not info or lost:
+            return
+        self._refuse_other(recipe)
+        if info.get("status") == "finished":
+            raise FileExistsError(
+                f"{self.path} already holds a run of this recipe, which is finished: "
+                f"evaluate it with bntt evaluate, or give another folder with --out."
+            )
+        raise FileExistsError(
+            f"{self.path} already holds a run of this recipe. Continue it with "
+            f"--resume, or give another folder with --out."
+        )
 
     def resume(self, recipe: Recipe) -> None:
         """Check that this recipe's run can go on here.
 
         Raises:
             FileNotFoundError: If there is nothing to resume.
-            ValueError: If the folder holds another recipe.
+            ValueError: If the folder holds another recipe, or lost its checkpoint.
         """
         if not self.info_file.exists():
             raise FileNotFoundError(
@@ -54,53 +125,159 @@ class RunFolder:
                 f"--resume to start one."
             )
         self._refuse_other(recipe)
+        step = self.info().get("step") or 0
+        if step > 0 and not self.last.exists():
+            raise ValueError(
+                f"{self.path} came to step {step}, but last.safetensors, from which it "
+                f"would go on, is missing. Put it back, or start again in another folder."
+            )
+
+    def sit_again(self, step: int, about: Mapping[str, Any]) -> str:
+        """Record that a sitting goes on from `step`.
+
+        Args:
+            step: Training steps already done.
+            about: What this sitting says of itself (`bntt.record.SITTING`).
+
+        Returns:
+            What may decide weights and changed since the last sitting, in words; or
+            nothing.
+        """
+        info = self.info()
+        before = record.segments(info)
+        now = record.segment(step, {**circumstances(), **about})
+        change = record.changed(before[-1], now)
+        if change:
+            now["changed"] = change
+        if "ended" not in before[-1] and info.get("status") == "running":
+            before[-1]["ended"] = {"status": "killed"}
+        self.update(segments=[*before, now], status="running", because=None)
+        return record.in_words(change)
+
+    def end(self, status: str, because: str | None = None, **values: Any) -> None:
+        """Record how a sitting ended."""
+        sittings = record.segments(self.info())
+        ended = {"status": status} | ({"because": because} if because else {})
+        sittings[-1]["ended"] = ended
+        self.update(**values, status=status, because=because, segments=sittings)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Record what ended a sitting, if it is an exception of whatever kind."""
+        try:
+            yield
+        except BaseException as error:
+            kind, said = type(error).__name__, str(error)
+            with suppress(OSError, ValueError):  # a full disk hides no other error
+                self.end("failed", f"{kind}: {one_line(error)[:500]}" if said else kind)
+            raise
 
     def recipe(self) -> Recipe:
         """The recipe as it was resolved.
 
         Raises:
             FileNotFoundError: If the folder is not a run's.
+            ValueError: If it is not what the run was started with.
         """
         if not self.recipe_file.is_file():
             raise FileNotFoundError(
                 f"{self.path} is not a run folder: it has no recipe.toml. Give the folder "
                 f"that bntt train wrote with --out."
             )
-        return load_recipe(self.recipe_file)
-
-    def info(self) -> dict[str, Any]:
-        """The circumstances, as written so far."""
-        if not self.info_file.exists():
-            return {}
         try:
-            return json.loads(self.info_file.read_text())
+            recipe = load_recipe(self.recipe_file)
         except ValueError as error:
-            raise ValueError(
-                f"{self.info_file} is not JSON ({error}): it was changed or cut. Start "
-                f"again in another folder."
-            ) from error
+            if str(self.recipe_file) in str(error):
+                raise
+            raise ValueError(f"{self.recipe_file}: {error}") from error
+        self._refuse_edited(recipe)
+        return recipe
+
+    def info(self) -> Info:
+        """What the run says of itself so far; nothing if there is no run.
+
+        Raises:
+            ValueError: If ``run.json`` is damaged.
+        """
+        return record.read(self.info_file)
 
     def update(self, **values: Any) -> None:
-        """Add to the circumstances or change them."""
-        text = json.dumps({**self.info(), **values}, indent=2)
+        """Add to what the run says of itself, or change it."""
+        text = json.dumps({**self.info(), **values}, indent=2, allow_nan=False)
         self._write(self.info_file, text + "\n")
 
     def log(self, **values: Any) -> None:
         """Append one object to the log."""
-        with self.log_file.open("a") as file:
-            file.write(json.dumps(values) + "\n")
+        with self.log_file.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(values, allow_nan=False) + "\n")
 
-    def rewind_log(self, step: int) -> None:
-        """Drop what was logged after ``step`` steps: it will be done again."""
+    def rewind_log(self, step: int) -> int:
+        """Drop what was logged after ``step`` steps: it will be done again.
+
+        Returns:
+            How many damaged lines were dropped as well; a last line without its end was
+            cut off by what ended the run and is not counted.
+        """
         if not self.log_file.exists():
-            return
-        lines = self.log_file.read_text().splitlines(keepends=True)
-        # a last line without its end was cut off by what killed the run
-        whole = [line for line in lines if line.endswith("\n")]
-        kept = [line for line in whole if json.loads(line)["step"] <= step]
-        self._write(self.log_file, "".join(kept))
+            return 0
+        *lines, _ = self.log_file.read_bytes().split(b"\n")
+        steps = [_step_of(line) for line in lines]
+        kept = [
+            line + b"\n"
+            for line, at in zip(lines, steps, strict=True)
+            if at is not None and at <= step
+        ]
+        with replacing(self.log_file) as temporary:
+            temporary.write_bytes(b"".join(kept))
+        return steps.count(None)
 
-    def _make(self) -> None:
+    def clear_leftovers(self) -> None:
+        """Remove what a kill amid a write left behind; for who holds the lock."""
+        for file in (self.recipe_file, self.info_file, self.log_file, self.last, self.best):
+            for left in self.path.glob(f".{file.name}.*"):
+                left.unlink(missing_ok=True)
+
+    def keep_evaluation(self, answer: Mapping[str, Any], asked: Mapping[str, Any]) -> Path:
+        """Write an evaluation; an earlier one gives way only to the same question.
+
+        Args:
+            answer: All there is to write.
+            asked: Those entries of it that are the question: what was evaluated, on which
+                data, and how.
+
+        Returns:
+            The file: ``evaluation.json``, or if that answers another question
+            ``evaluation-2.json`` and so on.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        number, file = 1, self.path / "evaluation.json"
+        while not _answers(file, asked):
+            number += 1
+            file = self.path / f"evaluation-{number}.json"
+        self._write(file, json.dumps(answer, indent=2, allow_nan=False) + "\n")
+        return file
+
+    def _trained_now(self) -> bool:
+        if not self.lock_file.exists():
+            return False
+        lock = _lock(self.lock_file)
+        try:
+            lock.acquire()
+        except _timeout():
+            return True
+        except OSError:  # a folder that is only read holds no trainer of ours
+            return False
+        lock.release()
+        return False
+
+    def _saved(self) -> bool:
+        return self.last.exists() or self.best.exists()
+
+    def _make(self) -> list[Path]:
+        """Make the folder; which were made, the innermost first."""
+        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -108,19 +285,79 @@ class RunFolder:
                 f"Cannot make the run folder {self.path}: {error.strerror or error}. Give "
                 f"one that can be written with --out."
             ) from error
+        return missing
 
     def _write(self, path: Path, text: str) -> None:
         with replacing(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+
+    def _trainer(self) -> str:
+        """Who holds the lock, as far as is known."""
+        with suppress(ValueError, OSError):
+            sitting = record.segments(self.info())[-1]
+            if "process" in sitting and "ended" not in sitting:
+                return f"process {sitting['process']} on {sitting.get('host')}"
+        return "another process"
 
     def _refuse_other(self, recipe: Recipe) -> None:
         held = self.recipe()
-        names = [n for n in held.__dict__ if getattr(held, n) != getattr(recipe, n)]
-        if names:
-            differing = ", ".join(
-                f"{n} ({getattr(held, n)} there, {getattr(recipe, n)} here)" for n in names
-            )
+        differing = _differing(asdict(held), asdict(recipe), "there", "here")
+        if differing:
             raise ValueError(
                 f"{self.path} holds a run of another recipe: {differing}. Give another "
                 f"folder with --out, or the same --set values as before."
             )
+
+    def _refuse_edited(self, recipe: Recipe) -> None:
+        """Refuse a recipe that is not the one that ``run.json`` knows."""
+        began = self.info().get("recipe") or {}
+        now = {name: value for name, value in asdict(recipe).items() if name in began}
+        differing = _differing({name: began[name] for name in now}, now, "then", "now")
+        if differing:
+            raise ValueError(
+                f"{self.recipe_file} was changed since the run began: {differing}. Put "
+                f"back what it was, or train by the new recipe in another folder."
+            )
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any], a: str, b: str) -> str:
+    """The keys whose values differ, in words."""
+    return ", ".join(
+        f"{name} ({one[name]} {a}, {other[name]} {b})"
+        for name in one
+        if one[name] != other[name]
+    )
+
+
+def _step_of(line: bytes) -> int | None:
+    """The step of a line of the log; None if the line is damaged."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    step = entry.get("step") if isinstance(entry, dict) else None
+    return step if type(step) is int and step >= 0 else None
+
+
+def _answers(file: Path, asked: Mapping[str, Any]) -> bool:
+    """Whether an evaluation may be written there: none is, or one of the same question."""
+    if not file.exists():
+        return True
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError):
+        return False
+    return isinstance(kept, dict) and all(kept.get(n) == v for n, v in asked.items())
+
+
+def _lock(file: Path) -> Any:
+    from filelock import FileLock
+
+    # a moment, since who asks for the run's status holds it as long as that
+    return FileLock(file, timeout=0.5)
+
+
+def _timeout() -> type[BaseException]:
+    from filelock import Timeout
+
+    return Timeout

@@ -1,7 +1,7 @@
 """One recipe to one run folder."""
 
-import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,8 @@ from torch import Tensor
 from . import checkpoint, hardware
 from .batches import Batches, dataset_of, generator
 from .config import Recipe
-from .data import Dataset
 from .evaluate import count_correct
-from .interrupt import stoppable
+from .interrupt import stoppable, unwinding
 from .journal import Journal
 from .network import Network
 from .objective import (
@@ -26,8 +25,10 @@ from .objective import (
     optimizer_tensors,
     restore_optimizer,
 )
+from .origin import Origin, check_resume
 from .run_folder import RunFolder
-from .weights import Progress, begin, hand_over
+from .terminal import note
+from .weights import Progress, hand_over, left_off, new_network, try_one
 
 SAVE_EVERY = 60.0
 """Seconds between checkpoints: what a killed run loses at most."""
@@ -60,50 +61,111 @@ def train(
 
     Returns:
         ``status`` (``"finished"`` or ``"interrupted"``), ``out``, ``epochs``, ``step``,
-        ``seconds`` and ``validation_accuracy`` (the best, None without a split).
+        ``seconds``, ``validation_accuracy`` (the best, None without a split) and ``main``:
+        whether this process, of several that share a run, is the one that speaks.
 
     Raises:
-        ValueError: If the recipe does not fit the data or the folder's.
-        OSError: If the folder cannot be used.
-        FloatingPointError: If the loss is not finite; says at which step.
+        ValueError: If the recipe does not fit the data or the folder's, or a run that goes
+            on met other classes, labels, or another division of its data.
+        OSError: If the folder cannot be used, or another process trains in it.
+        FloatingPointError: If the loss, a weight, a statistic or the optimiser's state is
+            not finite; says at which step. What was saved before is whole.
     """
     where = hardware.device(device)
-    precision, why = hardware.precision(recipe.precision, where)
-    recipe = replace(recipe, precision=precision)
-    accelerator = _accelerator(precision, where)
-    process, processes = accelerator.process_index, accelerator.num_processes
-    dataset = dataset_of(recipe, data, quiet=quiet)
-    batches = Batches(recipe, dataset, accelerator.device, process, processes)
     folder = RunFolder(out)
-    if resume:
-        folder.resume(recipe)
-    # first of all, since a network that does not fit must leave no folder behind
-    net, tensors, progress = begin(recipe, dataset, folder, resume)
-    if not resume and accelerator.is_main_process:
-        folder.start(
-            recipe,
-            {
-                "command": command,
-                "device": str(accelerator.device),
-                "processes": processes,
-                "seed": recipe.seed,
-                "precision": precision,
-                "precision_because": why,
-                **_images(batches, dataset),
-            },
+    recipe, why = _resolved(recipe, where, folder if resume else None)
+    accelerator = _accelerator(recipe.precision, where)
+    main = accelerator.is_main_process
+    with unwinding(), folder.held() if main else nullcontext():
+        if resume:
+            folder.resume(recipe)
+        elif main:
+            folder.refuse_another(recipe)
+        dataset = dataset_of(recipe, data, quiet=quiet)
+        shared = (accelerator.process_index, accelerator.num_processes)
+        batches = Batches(recipe, dataset, accelerator.device, *shared)
+        total = recipe.epochs * batches.steps_per_epoch
+        origin = Origin.of(dataset, recipe)
+        if resume:
+            there = Origin.recorded(folder.info())
+            other = check_resume(folder.path, there, origin, recipe)
+            net, tensors, progress = left_off(recipe, dataset, folder, total)
+        else:
+            other = []
+            net, tensors, progress = new_network(recipe, dataset), {}, Progress()
+        # first of all, since a network that does not fit must leave no folder behind
+        try_one(net.to(accelerator.device), dataset)
+        optimizer = make_optimizer(recipe, net)
+        if progress.step:
+            restore_optimizer(optimizer, tensors, folder.last)
+        sitting = {
+            "command": command,
+            "device": _name(accelerator.device),
+            "processes": accelerator.num_processes,
+            "precision": recipe.precision,
+            "precision_because": why,
+            "source": dataset.source,
+        }
+        said = [dataset.note] * bool(dataset.note) + other
+        with folder.telling() if main and progress.step < total else nullcontext():
+            if main and not resume:
+                about = {"seed": recipe.seed, **origin.to_dict()}
+                about |= {"note": dataset.note} if dataset.note else {}
+                folder.start(recipe, {**sitting, **about})
+            elif main and progress.step < total:
+                said += _go_on(folder, progress.step, sitting, other)
+            accelerator.wait_for_everyone()
+            if main and not quiet:
+                for sentence in said:
+                    note(f"Note: {sentence}")
+            model, optimizer = accelerator.prepare(net, optimizer)
+            run = _Run(
+                recipe, folder, accelerator, net, model, optimizer, batches, progress
+            )
+            return run.loop(log_every or (1 if where.type == "cpu" else 20), quiet)
+
+
+def _resolved(
+    recipe: Recipe, where: torch.device, resumed: RunFolder | None
+) -> tuple[Recipe, str]:
+    """The recipe with its precision decided, and why so.
+
+    A run that goes on keeps what was decided when it began: another machine's choice would
+    lead to other weights.
+    """
+    if resumed is not None and recipe.precision == "auto" and resumed.info_file.exists():
+        kept = resumed.recipe().precision
+        return replace(recipe, precision=kept), "decided when the run began"
+    precision, why = hardware.precision(recipe.precision, where)
+    return replace(recipe, precision=precision), why
+
+
+def _go_on(
+    folder: RunFolder, step: int, sitting: dict[str, Any], other: list[str]
+) -> list[str]:
+    """Take a run up again, on data of which `other` is said; what else there is to say."""
+    folder.clear_leftovers()
+    dropped = folder.rewind_log(step)
+    changed = folder.sit_again(step, sitting | ({"data": other} if other else {}))
+    lines = []
+    if dropped:
+        lines.append(
+            f"{folder.log_file} had {dropped} damaged line{'s' * (dropped > 1)}, which "
+            f"{'are' if dropped > 1 else 'is'} left out. The weights are not concerned."
         )
-    accelerator.wait_for_everyone()
-    optimizer = make_optimizer(recipe, net.to(accelerator.device))
-    if tensors:
-        restore_optimizer(optimizer, tensors)
-    if resume and accelerator.is_main_process:
-        folder.rewind_log(progress.step)
-        folder.update(status="running")
-    model, optimizer = accelerator.prepare(net, optimizer)
-    run = _Run(recipe, folder, accelerator, net, model, optimizer, batches, progress)
-    if dataset.note and accelerator.is_main_process and not quiet:
-        print(f"Note: {dataset.note}", file=sys.stderr)
-    return run.loop(log_every or (1 if where.type == "cpu" else 20), quiet)
+    if changed:
+        lines.append(
+            f"Resuming at step {step}; since the last sitting changed: {changed}. The "
+            f"weights may differ in their last digits from an uninterrupted run's."
+        )
+    return lines
+
+
+def _name(device: torch.device) -> str:
+    """A device as a reader of results knows it."""
+    if device.type != "cuda":
+        return str(device)
+    return f"{device}: {torch.cuda.get_device_name(device)}"
 
 
 @dataclass
@@ -122,12 +184,15 @@ class _Run:
         self.main = self.accelerator.is_main_process
         self.pending: list[tuple[Tensor, Tensor]] = []
         per_epoch, done = self.batches.steps_per_epoch, self.progress.step
+        total = self.recipe.epochs * per_epoch
+        if done == total:  # a finished run
+            return self.summary("finished")
         self.journal = Journal(
             self.recipe, self.folder, per_epoch, done, main=self.main, quiet=quiet
         )
         saved = time.monotonic()
         with stoppable() as stop, self.journal:
-            for step in range(done, self.recipe.epochs * per_epoch):
+            for step in range(done, total):
                 self.pending.append(self.step(step))
                 epoch_ends = (step + 1) % per_epoch == 0
                 if epoch_ends or (step + 1) % log_every == 0:
@@ -174,6 +239,8 @@ class _Run:
         if not self.pending:
             return
         losses, right = (torch.stack(part) for part in zip(*self.pending, strict=True))
+        self.journal.refuse_nan(step + 1 - len(losses), losses.tolist())
+        self.journal.refuse_nonfinite(step, self.net.state_dict())
         seen = len(losses) * self.recipe.batch_size // self.accelerator.num_processes
         self.progress.count(losses.tolist(), int(right.sum()), seen)
         self.progress.step = step + 1
@@ -212,6 +279,7 @@ class _Run:
         """Write everything that resuming needs, in one file."""
         if self.main:
             tensors = dict(optimizer_tensors(self.optimizer))
+            self.journal.refuse_nonfinite(self.progress.step - 1, tensors)
             checkpoint.save(self.folder.last, self.net, tensors, asdict(self.progress))
             seconds = round(self.progress.seconds, 1)
             self.folder.update(step=self.progress.step, seconds=seconds)
@@ -233,22 +301,11 @@ class _Run:
             "validation_accuracy": self.progress.best if validated else None,
         }
         if self.main:
-            self.folder.update(**values)
+            self.folder.end(**values)
         # nobody leaves before everything is written
         self.accelerator.wait_for_everyone()
         place = {"out": str(self.folder.path), "epochs": self.recipe.epochs}
-        return {**values, **place, "step": self.progress.step}
-
-
-def _images(batches: Batches, dataset: Dataset) -> dict[str, Any]:
-    """What the run folder says of the images."""
-    counts = {
-        "train": len(batches.index),
-        "validation": len(batches.held_out),
-        "test": len(dataset.test_images),
-    }
-    note = {"note": dataset.note} if dataset.note else {}
-    return {"images": counts, "source": dataset.source, **note}
+        return {**values, **place, "step": self.progress.step, "main": self.main}
 
 
 def _accelerator(precision: str, where: torch.device) -> Accelerator:

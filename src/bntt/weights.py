@@ -1,6 +1,10 @@
 """Where a run's weights come from: new ones, those it left, those of earlier time-steps."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,8 +13,10 @@ from . import checkpoint
 from .architectures import build
 from .config import Recipe
 from .data import Dataset
+from .modes import evaluating
 from .network import Network
 from .norm import TemporalNorm
+from .origin import refuse_other_classes
 from .run_folder import RunFolder
 from .surrogate import Triangle
 
@@ -45,14 +51,80 @@ def hand_over(net: Network, step: int) -> None:
             tensor[step:] = tensor[step - 1]
 
 
-def begin(
-    recipe: Recipe, dataset: Dataset, folder: RunFolder, resume: bool
+def left_off(
+    recipe: Recipe, dataset: Dataset, folder: RunFolder, total: int
 ) -> tuple[Network, dict[str, Tensor], Progress]:
-    """The network as the run left it, or a new one."""
-    if resume and folder.last.exists():
-        net, tensors, info = checkpoint.read(folder.last)
-        return net.train(), tensors, Progress(**info)
-    return new_network(recipe, dataset), {}, Progress()
+    """The network, optimiser and progress as the run left them, or new ones.
+
+    Args:
+        recipe: Of the run.
+        dataset: That it trains on.
+        folder: Of the run.
+        total: Training steps in all.
+
+    Raises:
+        ValueError: If ``last.safetensors`` is not that of this run.
+    """
+    if not folder.last.exists():
+        return new_network(recipe, dataset), {}, Progress()
+    net, tensors, info = checkpoint.read(folder.last)
+    refuse_other_network(net, recipe, folder.last)
+    refuse_other_classes(folder.path, net.class_names, dataset.class_names)
+    return net.train(), tensors, _progress(info, total, folder.last)
+
+
+def best(recipe: Recipe, folder: RunFolder) -> tuple[Network, int]:
+    """The network to evaluate, and how many of its time-steps were trained.
+
+    Raises:
+        FileNotFoundError: If the run has saved none yet.
+        ValueError: If ``best.safetensors`` is not that of this run.
+    """
+    net, _, info = checkpoint.read(folder.best)
+    refuse_other_network(net, recipe, folder.best)
+    names = folder.info().get("class_names")
+    if names is not None:
+        refuse_other_classes(folder.path, names, net.class_names)
+    epoch = info.get("epoch")
+    early = type(epoch) is int and epoch <= recipe.early_epochs
+    return net, recipe.early_steps if early else net.num_steps
+
+
+def untrained(trained: int, shown: int) -> str:
+    """A sentence on the time-steps that are shown and were not trained; or nothing.
+
+    Args:
+        trained: How many of the first time-steps were.
+        shown: How many are answered for.
+    """
+    if trained >= shown:
+        return ""
+    return (
+        f"The run was stopped in its early epochs, which train the first {trained} "
+        f"time-step{'s' * (trained > 1)} only: what it says after later ones comes of "
+        f"statistics that were never learned. Go on with --resume, or ask for "
+        f"--num-steps {trained}."
+    )
+
+
+def refuse_other_network(net: Network, recipe: Recipe, path: Path) -> None:
+    """Refuse a checkpoint that another recipe made.
+
+    Raises:
+        ValueError: Naming the file and what differs.
+    """
+    config = net.config
+    names = ("arch", "num_steps", "leak", "norm", "window", "encoder", "v_threshold")
+    differing = ", ".join(
+        f"{name} ({config[name]} in the file, {getattr(recipe, name)} in the recipe)"
+        for name in names
+        if name in config and config[name] != getattr(recipe, name)
+    )
+    if differing:
+        raise ValueError(
+            f"{path} is not of the run whose recipe lies beside it: {differing}. Put the "
+            f"run's own checkpoint back, or take the folder that this one came from."
+        )
 
 
 def new_network(recipe: Recipe, dataset: Dataset) -> Network:
@@ -77,3 +149,47 @@ def new_network(recipe: Recipe, dataset: Dataset) -> Network:
             std=std,
             class_names=dataset.class_names,
         )
+
+
+@torch.inference_mode()
+def try_one(net: Network, dataset: Dataset) -> None:
+    """Let one training image through, so that what does not fit shows before a run begins.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    image = dataset.train_images[:1].to(net.mean.device)
+    # its own random numbers, or a caller's would be used up
+    random = torch.Generator(device=image.device).manual_seed(0)
+    with evaluating(net):
+        net(net.normalize(image), generator=random)
+
+
+def _progress(info: Mapping[str, Any], total: int, path: Path) -> Progress:
+    """The progress that travelled in a checkpoint.
+
+    Raises:
+        ValueError: If it is none, as in a copy of the best checkpoint, or impossible.
+    """
+    names = {field.name for field in fields(Progress)}
+    if set(info) != names:
+        raise ValueError(
+            f"{path} does not say how far training came, as a run's last checkpoint does; "
+            f"it says {', '.join(map(str, info)) or 'nothing'}. Is it a copy of another "
+            f"file? Put back the run's own, or start again in another folder."
+        )
+    progress = Progress(**info)
+    numbers = [getattr(progress, name) for name in ("seconds", "best", "loss_sum")]
+    counts = [getattr(progress, name) for name in ("step", "right", "seen")]
+    possible = (
+        all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
+        and all(type(n) is int and n >= 0 for n in counts)
+        and progress.step <= total
+        and progress.right <= progress.seen
+    )
+    if not possible:
+        raise ValueError(
+            f"{path} says that training came to {dict(info)}, which cannot be in a run of "
+            f"{total} steps: it was changed. Start again in another folder."
+        )
+    return progress
