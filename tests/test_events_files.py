@@ -1,6 +1,7 @@
 """What is particular to one kind of event file, and how a file's kind is told."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from made_up_events import (
 )
 
 from bntt.data.events import read_aedat3, read_nmnist, read_npz, read_recording
+from bntt.data.events.reading import READERS
 
 START = len(AEDAT3_HEADER)
 
@@ -151,7 +153,7 @@ def test_polarity_may_be_written_in_any_of_three_ways(tmp_path, p):
         ({k: np.zeros(0, int) for k in "txyp"}, r"its arrays have length 0"),
         ({"p": [0, 1, 2]}, r"p must be 0 or 1.* got int64 with values 0, 1, 2"),
         ({"p": [0.0, 1.0, 1.0]}, r"p must be 0 or 1.* got float64"),
-        ({"y": [0, -1, 0]}, r"event 1 has y=-1, which is no pixel"),
+        ({"y": [0, -1, 0]}, r"event 1 lies at x=5, y=-1, outside .*128x128"),
         ({"x": [0, 0, 128]}, r"event 2 lies at x=128, y=9, outside .*128x128"),
         ({"t": [object()] * 3}, r"t\.npy holds Python objects, which are not opened"),
     ],
@@ -198,6 +200,102 @@ def test_a_recording_is_read_by_its_ending(tmp_path, name, make, side):
     got = read_recording(write(tmp_path / name, make(events)))
     assert rows(got) == rows(events)
     assert (got.width, got.height) == (side, side)
+
+
+@pytest.mark.parametrize(
+    ("camera", "sensor"),
+    [
+        ("DVS128", (128, 128)),
+        ("DAVIS240C", (240, 180)),
+        ("DAVIS346", (346, 260)),
+        ("DAVIS346BSI", (346, 260)),
+        ("DAVIS640", (640, 480)),
+        ("DAVIS208", (208, 192)),
+        ("DVXplorer", (640, 480)),
+    ],
+)
+def test_aedat3_is_of_the_camera_that_its_header_names(tmp_path, camera, sensor):
+    header = AEDAT3_HEADER.replace(b"DVS128", camera.encode())
+    events = make_up(40, *sensor)
+    got = read_recording(write(tmp_path / "a.aedat", aedat3(events, header=header)))
+    assert rows(got) == rows(events)
+    assert (got.width, got.height) == sensor
+
+
+@pytest.mark.parametrize("line", [b"#Source 1: DAVIS2400\r\n", b"#Source 1: \xff\r\n", b""])
+def test_aedat3_of_an_unknown_camera_needs_its_sensor(tmp_path, line):
+    header = AEDAT3_HEADER.replace(b"#Source 1: DVS128\r\n", line)
+    events = make_up(40, 300, 200)
+    path = write(tmp_path / "a.aedat", aedat3(events, header=header))
+    with pytest.raises(ValueError, match=r"a\.aedat: .* names .*sensor='WIDTHxHEIGHT'"):
+        read_recording(path)
+    got = read_recording(path, sensor=(304, 240))
+    assert rows(got) == rows(events)
+    assert (got.width, got.height) == (304, 240)
+
+
+def test_two_cameras_in_one_file_are_not_mixed(tmp_path):
+    header = AEDAT3_HEADER.replace(b"#!END", b"#Source 2: DAVIS346\r\n#!END")
+    first, second = make_up(9, seed=1), make_up(7, seed=2)
+    other = bytearray(packet(polarity_words(second)))
+    other[2] = 2  # the source
+    data = bytes(other) + packet(polarity_words(first))
+    got = read_aedat3(write(tmp_path / "a.aedat", header + data))
+    assert rows(got) == rows(first)
+    assert (got.width, got.skipped) == (128, {"events of source 2": 7})
+
+
+@pytest.mark.parametrize("name", ["a.bin", "a.bs2", "a.npz"])
+def test_a_file_that_does_not_say_its_sensor_can_be_told(tmp_path, name):
+    events = make_up(200, 240, 180)
+    make = npz if name.endswith("npz") else nmnist
+    path = write(tmp_path / name, make(events))
+    got = read_recording(path, sensor=(240, 180))
+    assert rows(got) == rows(events)
+    assert (got.width, got.height) == (240, 180)
+
+
+def test_events_outside_the_sensor_are_dropped_and_counted_if_so_wished(tmp_path):
+    events = make_up(30, 60, 60)
+    inside = (events.x < 40) & (events.y < 50)
+    for name, make in (("a.bin", nmnist), ("a.npz", npz)):
+        path = write(tmp_path / name, make(events))
+        with pytest.raises(ValueError, match=r"outside a sensor of 40x50 .*outside='drop'"):
+            read_recording(path, sensor=(40, 50))
+        got = read_recording(path, sensor=(40, 50), outside="drop")
+        assert rows(got) == rows(take(events, inside))
+        assert got.skipped == {"outside": np.count_nonzero(~inside)}
+        with pytest.raises(ValueError, match=r"outside .* as do \d+ of 30\."):
+            read_recording(path, sensor=(1, 1), outside="drop")
+    header = AEDAT3_HEADER.replace(b"DVS128", b"eDVS128")
+    wide = make_up(30, 200, 100)
+    path = write(tmp_path / "a.aedat", aedat3(wide, header=header))
+    got = read_recording(path, outside="drop")
+    assert rows(got) == rows(take(wide, wide.x < 128))
+
+
+def test_negative_places_are_dropped_too(tmp_path):
+    path = arrays(tmp_path / "a.npz", x=[-1, 5, 70_000])
+    with pytest.raises(ValueError, match=r"x=-1, y=7, outside"):
+        read_npz(path)
+    got = read_npz(path, outside="drop")
+    assert rows(got) == [(5, 8, 2, 1)]
+    assert (got.width, got.height) == (6, 10)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.bs2")
+    for ending in READERS:
+        (tmp_path / f"to{ending}").symlink_to(tmp_path / "a.bs2")
+        with pytest.raises(ValueError, match=rf"to\{ending} is a pipe, a socket or a dev"):
+            read_recording(tmp_path / f"to{ending}")
+
+
+def test_a_file_far_too_large_is_not_read(tmp_path):
+    with (tmp_path / "a.bin").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"a\.bin has 1,099\.5 GB, but .* up to 4\.3 GB"):
+        read_recording(tmp_path / "a.bin")
 
 
 def test_an_archive_of_arrays_is_read_by_its_ending_on_a_sensor_as_large_as_it_needs(

@@ -139,6 +139,30 @@ def test_another_sensors_aedat2_is_refused_by_name(tmp_path):
         read_aedat2(path)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C", r"names \S+DAVIS240C\. Only"),
+        (b"# AEChip: class ch.unizh.ini.jaer.chip.cochlea.CochleaAMS1c", "CochleaAMS1c"),
+        (b"# AEChip: net.EDVS128", "net.EDVS128"),
+        (b"# Timestamps tick is 1 ms", r"ticks every '1 ms'; only microseconds"),
+        (b"# Timestamps tick is 10 us", r"ticks every '10 us'; only microseconds"),
+    ],
+)
+def test_aedat2_whose_header_says_another_camera_is_refused(tmp_path, line, expected):
+    """Its addresses, though all of a DVS128's bits, mean other pixels."""
+    header = b"#!AER-DAT2.0\r\n" + line + b"\r\n"
+    with pytest.raises(ValueError, match=expected):
+        read_aedat2(write(tmp_path / "a.aedat", aedat2(make_up(), header)))
+
+
+@pytest.mark.parametrize("name", [b"class ch.unizh.ini.jaer.chip.retina.DVS128", b"DVS128"])
+def test_the_class_of_a_dvs128_may_be_written_in_either_way(tmp_path, name):
+    header = b"#!AER-DAT2.0\r\n# AEChip: " + name + b"\r\n# Timestamps tick: 1 us\r\n"
+    events = make_up()
+    assert_same(read_aedat2(write(tmp_path / "a.aedat", aedat2(events, header))), events)
+
+
 def test_a_clock_that_runs_over_goes_on_and_one_that_jumps_back_is_counted(tmp_path):
     times = [2**32 - 2, 2**32 - 1, 0, 5, 3]
     got = read_aedat2(write(tmp_path / "a.aedat", raw_aedat2(*((0, t) for t in times))))

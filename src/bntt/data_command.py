@@ -32,6 +32,12 @@ Frames = Annotated[
 Window = Annotated[
     int, typer.Option(min=0, help="eventfolder: milliseconds of each sample; 0 for all.")
 ]
+Sensor = Annotated[
+    str, typer.Option(metavar="WxH", help="eventfolder: such as 240x180, where files do not say.")
+]
+Outside = Annotated[
+    str, typer.Option(help="Events outside the sensor: refuse, or drop and count them.")
+]
 SheetFile = Annotated[
     Path | None,
     typer.Option(
@@ -49,7 +55,15 @@ def data(
     image_size: Size = 0,
     frames: Frames = "time",
     window_ms: Window = 0,
-    sheet: SheetFile = None,
+    sensor: Sensor = "",
+    outside: Outside = "refuse",
+    sheet: Sensor = Annotated[
+    str, typer.Option(metavar="WxH", help="eventfolder: such as 240x180, where files do not say.")
+]
+Outside = Annotated[
+    str, typer.Option(help="Events outside the sensor: refuse, or drop and count them.")
+]
+SheetFile = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead.")
     ] = False,
@@ -69,6 +83,8 @@ def data(
         image_size=image_size,
         frames=frames,
         window_ms=window_ms,
+        sensor=sensor,
+        outside=outside,
     )
     found = overview(loaded)
     drawn = _drawn(partial(draw, loaded), sheet or Path(f"{name}-sheet.png"))

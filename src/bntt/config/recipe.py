@@ -4,10 +4,12 @@ import json
 from dataclasses import dataclass, fields
 from typing import Literal, no_type_check
 
-from .values import RANGES, checked
+from .values import RANGES, checked, sensor_sides
 
 GREY = ("digits", "mnist", "fashion-mnist")
 EVENTS = ("digits-dvs", "nmnist", "dvs-gesture", "cifar10dvs", "eventfolder")
+RECORDED = EVENTS[1:]
+"""Sets of recordings in files."""
 FOLDED = ("digits", "digits-dvs")
 """Sets without a test set of their own, divided into five folds."""
 PIECES = ("rows", "pixels", "permuted")
@@ -93,6 +95,11 @@ class Recipe:
     """Events: frames of equal time, or of equally many events."""
     window_ms: int = 0
     """``eventfolder``: cut recordings into samples of so many milliseconds; 0 for none."""
+    sensor: str = ""
+    """``eventfolder``: width and height, such as ``"240x180"``, of the sensor of files that
+    do not say it; empty for what their kind implies."""
+    outside: Literal["refuse", "drop"] = "refuse"
+    """Recordings: what to do with events outside the sensor; ``drop`` counts them."""
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """``auto`` is decided by the processor; a run folder's recipe records the decision."""
@@ -112,6 +119,7 @@ class Recipe:
                 f"norm='none'."
             )
         self._check_set()
+        self._check_sensor()
         self._check_coding()
         self._check_early()
 
@@ -125,6 +133,20 @@ class Recipe:
             raise ValueError(
                 f"`fold` must be 0 for dataset={self.dataset!r}, got {self.fold}. That set "
                 f"has a test set of its own; only {' and '.join(FOLDED)} have folds."
+            )
+
+    def _check_sensor(self) -> None:
+        sensor_sides(self.sensor)
+        if self.sensor and self.dataset != "eventfolder":
+            raise ValueError(
+                f"`sensor` is of the recordings of 'eventfolder', but "
+                f"dataset={self.dataset!r} came with sensor={self.sensor!r}. Leave it out."
+            )
+        if self.outside != "refuse" and self.dataset not in RECORDED:
+            raise ValueError(
+                f"`outside` is for the recordings of {', '.join(RECORDED)}, but "
+                f"dataset={self.dataset!r} came with outside={self.outside!r}. Leave it "
+                f"out."
             )
 
     def _check_coding(self) -> None:

@@ -1,6 +1,7 @@
 """What single values a recipe may hold."""
 
 import difflib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -14,6 +15,27 @@ _SHARE = (lambda value: 0 <= value < 1, "lie in [0, 1)")
 
 LONGEST = 60
 """Letters of a value in a message."""
+LONGEST_SIDE = 8192
+
+
+def sensor_sides(text: str) -> tuple[int, int]:
+    """Return the columns and rows of a sensor that is written ``"240x180"``.
+
+    Args:
+        text: Empty for a sensor that is not named, which has (0, 0).
+
+    Raises:
+        ValueError: If it is written in another way, or no sensor has so many.
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})", text)
+    sides = (int(found[1]), int(found[2])) if found else (0, 0)
+    if (text and not found) or max(sides) > LONGEST_SIDE:
+        raise ValueError(
+            f"`sensor` must be the width and height of a sensor in pixels, up to "
+            f"{LONGEST_SIDE}, such as '240x180', or empty, got {text!r}."
+        )
+    return sides
+
 
 RANGES: dict[str, tuple[Any, str]] = {
     "num_steps": _COUNT,
@@ -54,6 +76,10 @@ def checked(name: str, kind: Any, value: Any) -> Any:
                 f"`{name}` must be one of {', '.join(choices)}, got {said(value)}."
             )
         one_of(name, value, choices)
+        return value
+    if kind is str:
+        if not isinstance(value, str):
+            raise ValueError(f"`{name}` must be text in quotes, got {value!r}.")
         return value
     accepted = (int, float) if kind is float else int
     if isinstance(value, bool) or not isinstance(value, accepted):

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ..config.recipe import FOLDED
-from ..config.values import one_of
+from ..config.recipe import FOLDED, RECORDED
+from ..config.values import one_of, sensor_sides
 from .cifar import load_cifar10, load_cifar100
 from .dataset import Dataset, Images, Wanted
 from .digits import load_digits
@@ -77,6 +77,10 @@ def load(
         white: ``imagefolder`` and ``npz``: the value that means white, and becomes 255, in
             pictures of more than 8 bits; 0 for the most that a file's own kind of numbers
             holds.
+        sensor: ``eventfolder``: width and height, such as ``"240x180"``, of the sensor of
+            files that do not say it (``.bin``, ``.bs2``, ``.npz``).
+        outside: Recordings: ``"refuse"`` events outside the sensor, or ``"drop"`` and
+            count them.
         split: For sets that have no official one: ``"random-90-10"``,
             ``"first-900-train"`` or ``"first-100-test"``; ``"none"`` for all others.
         split_seed: Of a random split.
@@ -117,6 +121,17 @@ def load(
             f"{name!r} ships inside scikit-learn and is read from no folder, but came with "
             f"{root}. Leave --data (or --from) out; pictures of your own go by the name of "
             f"imagefolder."
+        )
+    one_of("choice for `outside`", outside, ("refuse", "drop"))
+    if sensor and name != "eventfolder":
+        raise ValueError(
+            f"`sensor` is of the recordings of 'eventfolder', but {name!r} came with "
+            f"sensor={sensor!r}. Leave it out."
+        )
+    if outside != "refuse" and name not in RECORDED:
+        raise ValueError(
+            f"`outside` is for the recordings of {', '.join(RECORDED)}, but {name!r} came "
+            f"with outside={outside!r}. Leave it out."
         )
     wanted = Wanted(
         fold=fold,

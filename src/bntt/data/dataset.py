@@ -29,6 +29,9 @@ class Wanted:
     image_size: int = 0
     frames: str = "time"
     window_ms: int = 0
+    sensor: tuple[int, int] = (0, 0)
+    """Width and height; 0 and 0 if none was named."""
+    outside: str = "refuse"
     split: str = "none"
     split_seed: int = 0
     white: int = 0

@@ -7,11 +7,16 @@ import numpy as np
 
 from .aedat_header import body_of_aedat2, check_version
 from .codec import DVS128, decode_dvs128, is_dvs128, unwrap
+from .file import read_bytes
 from .recording import Events
 
 RECORD = 8
 """Bytes of an event: address and time, 32 bits each, big-endian."""
-CHIP = re.compile(rb"^#\s*AEChip:\s*(\S+)", re.MULTILINE)
+CHIP = re.compile(rb"^#\s*AEChip:\s*(?:class\s+)?(\S+)", re.MULTILINE)
+"""The name of jAER's class for the camera."""
+TICK = re.compile(rb"^#\s*Timestamps tick\D{0,9}(\d+\s*\w+)", re.MULTILINE)
+ADDRESSED_ALIKE = (b"DVS128", b"TMPDIFF128")
+"""Cameras, in capitals, whose addresses are those of a DVS128; others have others."""
 
 
 def read_aedat2(path: str | Path, transposed: bool = False) -> Events:
@@ -38,7 +43,7 @@ def read_aedat2(path: str | Path, transposed: bool = False) -> Events:
             sensor; with the byte at which that shows.
     """
     path = Path(path)
-    data = path.read_bytes()
+    data = read_bytes(path)
     check_version(path, data, "2.0")
     start = body_of_aedat2(path, data)
     _check_size(path, len(data), start)
@@ -51,6 +56,7 @@ def read_aedat2(path: str | Path, transposed: bool = False) -> Events:
             raise ValueError(_other_sensor(path, data[:start], start, pixel))
         address, t = address[pixel], t[pixel]
         skipped["special"] = special
+    _check_header(path, data[:start])
     x, y, polarity = decode_dvs128(address)
     if transposed:
         x, y = y, x
@@ -70,12 +76,34 @@ def _check_size(path: Path, size: int, start: int) -> None:
         )
 
 
-def _other_sensor(path: Path, header: bytes, start: int, pixel: np.ndarray) -> str:
+def _check_header(path: Path, header: bytes) -> None:
     chip = CHIP.search(header)
-    named = f" Its header names {chip[1].decode(errors='replace')}." if chip else ""
+    camera = chip[1].rpartition(b".")[2] if chip else b"DVS128"
+    if not camera.upper().startswith(ADDRESSED_ALIKE):
+        raise ValueError(f"{path}:{_named(header)} {ONLY_DVS128}")
+    tick = TICK.search(header)
+    if tick and tick[1].split() != [b"1", b"us"]:
+        raise ValueError(
+            f"{path}: its header, at byte {tick.start()}, says that its clock ticks every "
+            f"{tick[1].decode(errors='replace')!r}; only microseconds are read."
+        )
+
+
+ONLY_DVS128 = (
+    "Only 128x128 recordings (DVS128, CIFAR10-DVS) are read from AEDAT 2.0. Save others as "
+    "AEDAT 4 or .npz."
+)
+
+
+def _named(header: bytes) -> str:
+    chip = CHIP.search(header)
+    return f" Its header names {ascii(chip[1].decode('latin-1'))[1:-1]}." if chip else ""
+
+
+def _other_sensor(path: Path, header: bytes, start: int, pixel: np.ndarray) -> str:
     first = int(np.argmin(pixel))
     return (
         f"{path}: {np.count_nonzero(~pixel)} of {len(pixel)} addresses, the first at byte "
-        f"{start + RECORD * first}, have bits set that a DVS128 does not use.{named} Only "
-        f"128x128 recordings (DVS128, CIFAR10-DVS) are read from AEDAT 2.0."
+        f"{start + RECORD * first}, have bits set that a DVS128 does not use."
+        f"{_named(header)} {ONLY_DVS128}"
     )

@@ -11,9 +11,12 @@ import numpy as np
 
 from .aedat_header import body_of_aedat3, check_version
 from .codec import decode_polarity
-from .recording import Events, check_places
+from .file import read_bytes
+from .recording import Events, on_sensor
+from .sensor import UNKNOWN, Sides, sides_of_camera
 
 FORMAT = re.compile(rb"^#Format:[ \t]*(\S+)", re.MULTILINE)
+SOURCE = re.compile(rb"^#Source[ \t]*(\d{1,5}):[ \t]*([^\r\n]*)", re.MULTILINE)
 # type, source, bytes of an event, where its time lies, overflows of the clock, places,
 # events, valid events
 HEADER = struct.Struct("<hhiiiiii")
@@ -29,6 +32,8 @@ class Packet(NamedTuple):
     """Events of one kind, as their header describes them."""
 
     kind: int
+    source: int
+    """Number of the camera."""
     body: int
     """At which byte of the file its events begin."""
     number: int
@@ -36,25 +41,31 @@ class Packet(NamedTuple):
     """How often the clock had run over."""
 
 
-def read_aedat3(path: str | Path, width: int = 128, height: int = 128) -> Events:
+def read_aedat3(
+    path: str | Path, width: int = 0, height: int = 0, outside: str = "refuse"
+) -> Events:
     """Read the polarity events of an AEDAT 3.1 file; see `codec.decode_polarity`.
+
+    Of several cameras the one with the lowest number is read.
 
     Events that the camera's software marked invalid are left out and counted in
     ``Events.skipped["invalid"]``; those of other kinds (special, frame, imu6 and so on)
-    too, by kind.
+    and of other cameras too, by kind.
 
     Args:
         path: The file.
-        width: Columns of the sensor, which the file does not say; a DVS128 has 128.
-        height: Rows of the sensor.
+        width: Columns of the sensor, if the header does not name a known camera.
+        height: Rows of the sensor; likewise.
+        outside: As `recording.on_sensor`.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is of another version, truncated, damaged, without polarity
-            events, or has one outside the sensor; with the byte at which that shows.
+            events, of an unknown sensor, or has an event outside; with the byte at which
+            that shows.
     """
     path = Path(path)
-    data = path.read_bytes()
+    data = read_bytes(path)
     check_version(path, data, "3.1")
     start = body_of_aedat3(path, data)
     _check_format(path, data[:start])
@@ -69,20 +80,44 @@ def read_aedat3(path: str | Path, width: int = 128, height: int = 128) -> Events
             f"{path} holds no polarity events from byte {start} to its end at byte "
             f"{len(data)}, but {skipped or 'nothing'}. Truncated, or of another sensor?"
         )
-    x, y = x[kept], y[kept]
-    check_places(path, x, y, (width, height), lambda k: _byte_of(packets, int(kept[k])))
-    return Events(x, y, t[kept], polarity[kept], width, height, skipped)
+    return on_sensor(
+        path,
+        (x[kept], y[kept], t[kept], polarity[kept]),
+        _sensor(path, data[:start], packets[0].source, (width, height)),
+        skipped=skipped,
+        byte_of=lambda k: _byte_of(packets, int(kept[k])),
+        outside=outside,
+    )
+
+
+def _sensor(path: Path, header: bytes, source: int, otherwise: Sides) -> Sides:
+    """Return the sensor of the camera that the header names, or `otherwise`."""
+    found = SOURCE.findall(header)
+    names = {int(number): ascii(name.decode("latin-1"))[1:-1] for number, name in found}
+    name = names.get(source, next(iter(names.values())) if len(names) == 1 else "")
+    sides = sides_of_camera(name)
+    if sides == UNKNOWN and 0 in otherwise:
+        camera = f"{name[:60]}, a camera of unknown size" if name else "no camera"
+        raise ValueError(
+            f"{path}: its header, up to byte {len(header)}, names {camera}. Say its "
+            f"sensor: a folder of your own takes sensor='WIDTHxHEIGHT'."
+        )
+    return otherwise if sides == UNKNOWN else sides
 
 
 def _sorted(packets: Iterator[Packet]) -> tuple[list[Packet], dict[str, int]]:
-    """Return the packets of polarity events, and how many events others have, by kind."""
+    """Return a camera's packets of events, and how many events others have, by kind."""
     ours, others = [], Counter()
     for packet in packets:
-        if packet.kind == POLARITY:
+        if packet.kind == POLARITY and packet.number:
             ours.append(packet)
-        else:
+        elif packet.number:
             others[KINDS.get(packet.kind, f"type {packet.kind}")] += packet.number
-    return ours, dict(others)
+    first = min((packet.source for packet in ours), default=0)
+    for packet in ours:
+        if packet.source != first:
+            others[f"events of source {packet.source}"] += packet.number
+    return [packet for packet in ours if packet.source == first], dict(others)
 
 
 def _check_format(path: Path, header: bytes) -> None:
@@ -99,7 +134,9 @@ def _packets(path: Path, data: bytes, at: int) -> Iterator[Packet]:
         body = at + HEADER.size
         if body > len(data):
             raise ValueError(_truncated(path, at, f"header of {HEADER.size}", len(data)))
-        kind, _, size, offset, overflows, places, number, _ = HEADER.unpack_from(data, at)
+        kind, source, size, offset, overflows, places, number, _ = HEADER.unpack_from(
+            data, at
+        )
         sound = kind >= 0 and size > 0 and overflows >= 0 and 0 <= number <= places
         if not sound or (kind == POLARITY and (size, offset) != (RECORD, 4)):
             raise ValueError(
@@ -110,7 +147,7 @@ def _packets(path: Path, data: bytes, at: int) -> Iterator[Packet]:
         end = body + size * places
         if end > len(data):
             raise ValueError(_truncated(path, at, f"packet of {end - at}", len(data)))
-        yield Packet(kind, body, number, overflows)
+        yield Packet(kind, source, body, number, overflows)
         at = end
 
 

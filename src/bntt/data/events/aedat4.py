@@ -10,13 +10,14 @@ import numpy as np
 
 from ...extras import how_to_install
 from .aedat_header import check_version
-from .recording import Events, check_places
+from .file import check_recording
+from .recording import Events, on_sensor
 
 LONGEST_VERSION = 64
 """Bytes that certainly hold the first line."""
 
 
-def read_aedat4(path: str | Path) -> Events:
+def read_aedat4(path: str | Path, outside: str = "refuse") -> Events:
     """Read the events of an AEDAT 4 file, which knows the size of its sensor.
 
     Of several streams of events the one with the lowest number is read. What else is in
@@ -24,6 +25,7 @@ def read_aedat4(path: str | Path) -> Events:
 
     Args:
         path: The file.
+        outside: As `recording.on_sensor`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -31,6 +33,7 @@ def read_aedat4(path: str | Path) -> Events:
         ValueError: If it is of another version, truncated, damaged, or has no events.
     """
     path = Path(path)
+    check_recording(path)
     with path.open("rb") as file:
         check_version(path, file.read(LONGEST_VERSION), "4.0")
     streams, packets, skipped = _decode(path, _library(path))
@@ -42,10 +45,8 @@ def read_aedat4(path: str | Path) -> Events:
         skipped[f"events of stream {stream}"] = sum(map(len, packets[stream]))
     events = np.concatenate(packets[chosen])
     width, height = int(streams[chosen]["width"]), int(streams[chosen]["height"])
-    x, y = events["x"].astype(np.uint16), events["y"].astype(np.uint16)
-    check_places(path, x, y, (width, height))
-    t, polarity = events["t"].astype(np.int64), events["on"].astype(np.uint8)
-    return Events(x, y, t, polarity, width, height, skipped)
+    columns = events["x"], events["y"], events["t"], events["on"]
+    return on_sensor(path, columns, (width, height), skipped=skipped, outside=outside)
 
 
 def _decode(

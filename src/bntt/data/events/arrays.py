@@ -6,14 +6,17 @@ import numpy as np
 
 from ..npz_archive import Header, NpzArchive
 from .codec import unwrap
-from .recording import Events, check_places
+from .file import check_recording
+from .recording import Events, on_sensor
 
 COLUMNS = ("t", "x", "y", "p")
 CLOCK_BYTES = 4
 """Times of so few bytes may come from a clock that runs over: 32 bits last 71.6 minutes."""
 
 
-def read_npz(path: str | Path, width: int = 0, height: int = 0) -> Events:
+def read_npz(
+    path: str | Path, width: int = 0, height: int = 0, outside: str = "refuse"
+) -> Events:
     """Read a ``.npz`` file of events.
 
     It holds arrays ``t``, ``x``, ``y`` and ``p`` of one length, as SpikingJelly saves
@@ -28,6 +31,7 @@ def read_npz(path: str | Path, width: int = 0, height: int = 0) -> Events:
             events need, which may be fewer than the sensor has and differ from file to
             file.
         height: Rows of the sensor; likewise.
+        outside: As `recording.on_sensor`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -35,6 +39,7 @@ def read_npz(path: str | Path, width: int = 0, height: int = 0) -> Events:
             are no events, or events outside the sensor.
     """
     path = Path(path)
+    check_recording(path)
     with NpzArchive(path) as archive:
         columns = _columns(archive)
     _check_lengths(path, columns)
@@ -43,10 +48,8 @@ def read_npz(path: str | Path, width: int = 0, height: int = 0) -> Events:
     if not len(t):
         raise ValueError(f"{path} holds no events: its arrays have length 0.")
     t = _unwrapped(t, columns["t"].dtype)
-    x, y = _coordinates(path, "x", x), _coordinates(path, "y", y)
-    sensor = width or int(x.max()) + 1, height or int(y.max()) + 1
-    check_places(path, x, y, sensor)
-    return Events(x, y, t, polarity, *sensor)
+    sensor = width or _reach(x), height or _reach(y)
+    return on_sensor(path, (x, y, t, polarity), sensor, outside=outside)
 
 
 def _columns(archive: NpzArchive) -> dict[str, np.ndarray]:
@@ -119,12 +122,10 @@ def _whole(path: Path, name: str, values: np.ndarray) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _coordinates(path: Path, name: str, values: np.ndarray) -> np.ndarray:
-    outside = (values < 0) | (values > np.iinfo(np.uint16).max)
-    if outside.any():
-        k = int(np.argmax(outside))
-        raise ValueError(f"{path}: event {k} has {name}={values[k]}, which is no pixel.")
-    return values.astype(np.uint16)
+def _reach(places: np.ndarray) -> int:
+    """Return how many columns, or rows, hold all events that can be on a sensor."""
+    possible = places[(places >= 0) & (places <= np.iinfo(np.uint16).max)]
+    return int(possible.max(initial=0)) + 1
 
 
 def _polarity(path: Path, values: np.ndarray) -> np.ndarray:

@@ -11,13 +11,16 @@ from .codec import (
     decode_nmnist,
     unwrap,
 )
-from .recording import Events, check_places
+from .file import read_bytes
+from .recording import Events, on_sensor
 
 RECORD = 5
 """Bytes of an event."""
 
 
-def read_nmnist(path: str | Path, width: int = 34, height: int = 34) -> Events:
+def read_nmnist(
+    path: str | Path, width: int = 34, height: int = 34, outside: str = "refuse"
+) -> Events:
     """Read a file of 5-byte events without a header; see `codec.decode_nmnist`.
 
     Where the clock of 23 bits runs over, every 8.4 seconds, time goes on; see
@@ -32,6 +35,7 @@ def read_nmnist(path: str | Path, width: int = 34, height: int = 34) -> Events:
         path: The file.
         width: Columns of the sensor; N-MNIST has 34, a DVS128 (``.bs2``) 128.
         height: Rows of the sensor.
+        outside: As `recording.on_sensor`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -39,23 +43,27 @@ def read_nmnist(path: str | Path, width: int = 34, height: int = 34) -> Events:
             sensor; with the byte at which that shows.
     """
     path = Path(path)
-    x, y, t, polarity = decode_nmnist(_records(path, path.read_bytes()))
+    x, y, t, polarity = decode_nmnist(_records(path, read_bytes(path)))
     t = unwrap(t, NMNIST_BITS)
     over = (y == NMNIST_OVERFLOW_ROW) & (height <= NMNIST_OVERFLOW_ROW)
-    if not over.any():
-        check_places(path, x, y, (width, height), lambda k: k * RECORD)
-        return Events(x, y, t, polarity, width, height)
     if over.all():
         raise ValueError(
             f"{path} holds no events: its {len(over)} records, from byte 0 on, all say "
             f"that the clock ran over (row {NMNIST_OVERFLOW_ROW}). Get the file again."
         )
-    t = t + np.cumsum(over) * NMNIST_OVERFLOW
-    kept = np.flatnonzero(~over)
-    x, y = x[kept], y[kept]
-    check_places(path, x, y, (width, height), lambda k: int(kept[k]) * RECORD)
-    skipped = {"overflow": int(np.count_nonzero(over))}
-    return Events(x, y, t[kept], polarity[kept], width, height, skipped)
+    kept, skipped = np.arange(len(over)), {}
+    if over.any():
+        t = t + np.cumsum(over) * NMNIST_OVERFLOW
+        kept, skipped = np.flatnonzero(~over), {"overflow": int(np.count_nonzero(over))}
+        x, y, t, polarity = x[kept], y[kept], t[kept], polarity[kept]
+    return on_sensor(
+        path,
+        (x, y, t, polarity),
+        (width, height),
+        skipped=skipped,
+        byte_of=lambda k: int(kept[k]) * RECORD,
+        outside=outside,
+    )
 
 
 def _records(path: Path, data: bytes) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What a recording of an event camera is, whatever file it came from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,32 +49,52 @@ class Events:
         )
 
 
-def check_places(
+def on_sensor(
     path: Path,
-    x: UInt16[np.ndarray, " E"],
-    y: UInt16[np.ndarray, " E"],
+    columns: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     sensor: tuple[int, int],
+    *,
+    skipped: Mapping[str, int] | None = None,
     byte_of: Callable[[int], int] | None = None,
-) -> None:
-    """Refuse events that lie outside a sensor of ``(width, height)`` pixels.
+    outside: str = "refuse",
+) -> Events:
+    """Return the events of a sensor of ``(width, height)`` pixels.
 
     Args:
         path: The file, for the message.
-        x: Columns.
-        y: Rows.
+        columns: ``x``, ``y``, ``t`` and ``polarity`` of every event, whole numbers.
         sensor: Width and height.
+        skipped: Records that are no events, by kind.
         byte_of: Where in the file the event of an index begins, if that means anything.
+        outside: ``"refuse"`` or ``"drop"``: what to do with events elsewhere. Those that
+            are dropped are counted in ``Events.skipped["outside"]``.
 
     Raises:
-        ValueError: Naming the first event outside.
+        ValueError: Naming the first event outside, or if all are.
     """
+    x, y, t, polarity = columns
     width, height = sensor
-    outside = (x >= width) | (y >= height)
-    if outside.any():
-        k = int(np.argmax(outside))
-        at = f", at byte {byte_of(k)}," if byte_of else ""
-        raise ValueError(
-            f"{path}: event {k}{at} lies at x={x[k]}, y={y[k]}, outside a sensor of "
-            f"{width}x{height} pixels. Damaged, or another sensor's file? `width` and "
-            f"`height` say which."
-        )
+    skipped = dict(skipped or {})
+    there = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    if not there.all():
+        first, number = int(np.argmin(there)), int(np.count_nonzero(~there))
+        if outside != "drop" or number == len(there):
+            at = f", at byte {byte_of(first)}," if byte_of else ""
+            raise ValueError(
+                f"{path}: event {first}{at} lies at x={x[first]}, y={y[first]}, outside a "
+                f"sensor of {width}x{height} pixels, as do {number} of {len(there)}. "
+                f"Damaged, or of another sensor? A folder of your own takes "
+                f"sensor='WIDTHxHEIGHT'; outside='drop' leaves such events out and counts "
+                f"them."
+            )
+        skipped["outside"] = number
+        x, y, t, polarity = (column[there] for column in columns)
+    return Events(
+        x.astype(np.uint16),
+        y.astype(np.uint16),
+        t.astype(np.int64),
+        polarity.astype(np.uint8),
+        width,
+        height,
+        skipped,
+    )
