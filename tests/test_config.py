@@ -63,6 +63,8 @@ def test_overrides_are_toml_and_the_last_one_wins():
 def a_value(kind):
     if choices := get_args(kind):
         return st.sampled_from(choices)
+    if kind is str:
+        return st.sampled_from(["", "240x180"])
     return st.integers(1, 4) if kind is int else st.floats(1e-300, 0.999)
 
 
@@ -99,6 +101,9 @@ REFUSED = {
     "timesteps=3": r"Unknown recipe key 'timesteps'\. Did you mean 'num_steps'\? Known: d",
     "=3": r"Unknown recipe key ''",
     "a.b=3": r"Unknown recipe key 'a\.b'",
+    "sensor=34": r"`sensor` must be text in quotes, got 34",
+    "sensor=240x": r"`sensor` must be the width and height .* got '240x'",
+    "outside=keep": r"Unknown outside 'keep'\. .*Known: refuse, drop",
     "lr=fast": r"`lr` must be a number such as 0\.3 or 1e-4, got 'fast'",
     "lr=.3": r"`lr` must be a number such as 0\.3 or 1e-4, got '\.3'",
     "lr=true": r"`lr` must be a number .* got True",

@@ -13,8 +13,10 @@ from bntt.data.events.frames import to_frames
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("BNTT_DATA", str(tmp_path_factory.mktemp("cache")))
+def cache_folder(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("BNTT_DATA", str(folder))
+    return folder
 
 
 def evenly(count, step_us, seed=0):
@@ -69,6 +71,80 @@ def test_arrays_without_a_sensor_take_the_one_that_holds_them_all(tmp_path):
     assert "40 x 30 pixels is as far as" in data.note
     empty = data.train_images[0].sum(dim=(0, 1, 2)) == 0
     assert empty[20:].all()  # the first class is not stretched over the sensor
+
+
+def bin_folder(tmp_path, width=240, height=180, ending=".bin", make=nmnist):
+    """Five-byte recordings, as N-Caltech101 has them."""
+    made = {}
+    for part in ("train", "test"):
+        for k, name in enumerate(("a", "b")):
+            events = made[part, name] = make_up(300, width=width, height=height, seed=k)
+            write(tmp_path / part / name / f"0{ending}", make(events))
+    return made
+
+
+@pytest.mark.parametrize(("ending", "make"), [(".bin", nmnist), (".npz", npz)])
+def test_files_that_do_not_say_their_sensor_are_of_the_one_that_is_named(
+    tmp_path, ending, make
+):
+    made = bin_folder(tmp_path, ending=ending, make=make)
+    data = load("eventfolder", tmp_path, num_steps=2, sensor="240x180")
+    wanted = [to_frames(made["train", name], 2)[0] for name in ("a", "b")]
+    assert np.array_equal(data.train_images, np.stack(wanted))
+    assert data.note == ""
+    assert data.geometry.sensor == "240x180"
+    assert (data.geometry.image_size, data.geometry.frames) == (240, "time")
+
+
+def test_a_sensor_too_small_is_refused_by_file_or_its_events_dropped(tmp_path):
+    made = bin_folder(tmp_path)
+    file = tmp_path / "train" / "a" / "0.bin"
+    for wanted, size in (({}, "34x34"), ({"sensor": "200x180"}, "200x180")):
+        with pytest.raises(
+            ValueError, match=rf"{file}: event .* outside a sensor of {size}"
+        ):
+            load("eventfolder", tmp_path, num_steps=2, **wanted)
+    dropped = {"sensor": "200x180", "outside": "drop"}
+    data = load("eventfolder", tmp_path, num_steps=2, **dropped)
+    inside = {key: take(events, events.x < 200) for key, events in made.items()}
+    number = sum(len(made[key]) - len(inside[key]) for key in made)
+    assert f"Events outside the sensor, dropped: {number}, most in train/" in data.note
+    first = dataclasses.replace(inside["train", "a"], width=200)
+    assert np.array_equal(data.train_images[0], to_frames(first, 2)[0])
+
+
+@pytest.mark.parametrize("sensor", ["240", "240x", "0x180", "240x180x2", "9999x9", " 1x1"])
+def test_a_sensor_that_is_none_is_refused(tmp_path, sensor):
+    with pytest.raises(ValueError, match=r"`sensor` must be .* such as '240x180'"):
+        load("eventfolder", tmp_path, sensor=sensor)
+    with pytest.raises(ValueError, match="sensor"):
+        load("nmnist", tmp_path, sensor=sensor)
+
+
+def test_events_outside_a_published_sets_sensor_may_be_dropped(tmp_path):
+    made = made_up.nmnist(tmp_path)
+    name, events = next(iter(made.items()))
+    far = dataclasses.replace(events, x=np.where(np.arange(50) == 7, 99, events.x))
+    write(tmp_path / name, nmnist(far))
+    with pytest.raises(ValueError, match=rf"{name}: event 7, at byte 35, lies at x=99"):
+        load("nmnist", tmp_path, num_steps=2)
+    data = load("nmnist", tmp_path, num_steps=2, outside="drop")
+    assert int(data.train_images[0].sum()) == 49
+    assert f"Events outside the sensor, dropped: 1, most in {name}." in data.note
+
+
+@pytest.mark.parametrize("far", [2_500, 65_535])
+def test_one_stray_event_does_not_stretch_the_sensor(tmp_path, cache_folder, far):
+    made_up.eventfolder(tmp_path, ending=".npz")
+    events = make_up(50)
+    stray = dataclasses.replace(events, x=np.where(np.arange(50) == 7, far, events.x))
+    path = write(tmp_path / "train" / "left" / "far.npz", npz(stray))
+    with pytest.raises(ValueError, match=rf"{path}: .* {far + 1}x\d+ .* outside='drop'"):
+        load("eventfolder", tmp_path, num_steps=2)
+    written = sum(file.stat().st_size for file in cache_folder.rglob("*"))
+    assert written < 10_000, "only the survey"
+    data = load("eventfolder", tmp_path, num_steps=2, sensor="128x128", outside="drop")
+    assert "dropped: 1, most in train/left/far.npz" in data.note
 
 
 def test_sensors_that_differ_need_one_size(tmp_path):

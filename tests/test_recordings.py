@@ -14,6 +14,8 @@ from bntt.checkpoint import save
 from bntt.cli import main
 from bntt.config import Recipe
 from bntt.data import load
+from bntt.data.events.frames import to_frames
+from bntt.data.geometry import Geometry
 from bntt.predict import predict, predict_run
 from bntt.printing import print_predictions
 from bntt.recordings import read_parts
@@ -146,6 +148,33 @@ def test_a_file_that_does_not_say_its_sensor_gets_a_note(run, tmp_path):
     )
     assert "does not say of what sensor" in silent.note
     assert told.note == ""
+
+
+def test_a_recording_is_of_the_sensor_that_the_recipe_or_the_network_names(tmp_path):
+    events = make_up(40, width=20, height=20)  # in one corner of 240x180
+    own = make_up(40, width=240, height=180)
+    for file in (
+        write(tmp_path / "own.npz", npz(events)),
+        write(tmp_path / "own.bin", nmnist(events)),
+    ):
+        wanted = to_frames(dataclasses.replace(events, width=240, height=180), 3, SIZE)[0]
+        (part,) = read_parts(file, recipe(sensor="240x180"), SIZE)
+        assert np.array_equal(part.frames, wanted)
+        geometry = Geometry(channels=2, image_size=SIZE, sensor="240x180")
+        assert read_parts(file, recipe(), SIZE, geometry)[0].note == part.note == ""
+        (part,) = read_parts(file, recipe(), SIZE, geometry)
+        assert np.array_equal(part.frames, wanted)
+    write(tmp_path / "own.bin", nmnist(own))
+    (part,) = read_parts(tmp_path / "own.bin", recipe(sensor="99x99", outside="drop"), SIZE)
+    assert part.note.startswith("Events outside the sensor, dropped: ")
+
+
+def test_a_stray_event_does_not_shrink_all_others(tmp_path):
+    events = make_up(40, width=20, height=20)
+    stray = dataclasses.replace(events, y=np.where(np.arange(40) == 7, 999, events.y))
+    path = write(tmp_path / "own.npz", npz(stray))
+    with pytest.raises(ValueError, match=rf"{path}: .*x1000 .* stay within \d+x\d+\."):
+        read_parts(path, recipe(), SIZE)
 
 
 def refusal(capsys, *words):

@@ -33,7 +33,10 @@ Window = Annotated[
     int, typer.Option(min=0, help="eventfolder: milliseconds of each sample; 0 for all.")
 ]
 Sensor = Annotated[
-    str, typer.Option(metavar="WxH", help="eventfolder: such as 240x180, where files do not say.")
+    str,
+    typer.Option(
+        metavar="WxH", help="eventfolder: such as 240x180, of files that do not say it."
+    ),
 ]
 Outside = Annotated[
     str, typer.Option(help="Events outside the sensor: refuse, or drop and count them.")
@@ -57,13 +60,7 @@ def data(
     window_ms: Window = 0,
     sensor: Sensor = "",
     outside: Outside = "refuse",
-    sheet: Sensor = Annotated[
-    str, typer.Option(metavar="WxH", help="eventfolder: such as 240x180, where files do not say.")
-]
-Outside = Annotated[
-    str, typer.Option(help="Events outside the sensor: refuse, or drop and count them.")
-]
-SheetFile = None,
+    sheet: SheetFile = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead.")
     ] = False,

@@ -3,12 +3,16 @@
 from pathlib import Path
 
 from .config import Recipe
+from .config.values import sensor_sides
 from .data.dataset import Wanted
 from .data.events.single import Part, parts_of, sensor_is_guessed
+from .data.geometry import Geometry
 from .data.places import check_file
 
 
-def read_parts(path: str | Path, recipe: Recipe, size: int) -> list[Part]:
+def read_parts(
+    path: str | Path, recipe: Recipe, size: int, geometry: Geometry | None = None
+) -> list[Part]:
     """Read a recording for a network for events.
 
     It is read as the set that the network was trained on, or, for a set of one's own, by
@@ -17,8 +21,10 @@ def read_parts(path: str | Path, recipe: Recipe, size: int) -> list[Part]:
 
     Args:
         path: The file.
-        recipe: Of the run: its set, time-steps, frames and windows.
+        recipe: Of the run: its set, time-steps, frames and windows, and the sensor.
         size: Side of the network's frames, in pixels.
+        geometry: Of the network, which knows the sensor of training recordings that say it
+            themselves.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -32,19 +38,16 @@ def read_parts(path: str | Path, recipe: Recipe, size: int) -> list[Part]:
         image_size=size,
         frames=recipe.frames,
         window_ms=recipe.window_ms,
+        sensor=sensor_sides(recipe.sensor or (geometry.sensor if geometry else "")),
+        outside=recipe.outside,
     )
     parts = parts_of(path, recipe.dataset, wanted)
-    doubt = _doubt(path, recipe)
-    return [
-        part._replace(note=" ".join(filter(None, (doubt, part.note)))) for part in parts
-    ]
+    if not sensor_is_guessed(path, recipe.dataset, wanted):
+        return parts
+    return [part._replace(note=f"{GUESSED} {part.note}".rstrip()) for part in parts]
 
 
-def _doubt(path: Path, recipe: Recipe) -> str:
-    """What may be wrong with the sensor that was assumed; empty if nothing is."""
-    if sensor_is_guessed(path, recipe.dataset):
-        return (
-            "This file does not say of what sensor it is: it was taken to reach as far as "
-            "its own events, which moves them if the training recordings reached further."
-        )
-    return ""
+GUESSED = (
+    "This file does not say of what sensor it is: it was taken to reach as far as its own "
+    "events, which moves them if the training recordings reached further."
+)

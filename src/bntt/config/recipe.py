@@ -118,8 +118,8 @@ class Recipe:
                 f"hidden linear layer has no statistics of one image; take more, or "
                 f"norm='none'."
             )
+        sensor_sides(self.sensor)
         self._check_set()
-        self._check_sensor()
         self._check_coding()
         self._check_early()
 
@@ -133,20 +133,6 @@ class Recipe:
             raise ValueError(
                 f"`fold` must be 0 for dataset={self.dataset!r}, got {self.fold}. That set "
                 f"has a test set of its own; only {' and '.join(FOLDED)} have folds."
-            )
-
-    def _check_sensor(self) -> None:
-        sensor_sides(self.sensor)
-        if self.sensor and self.dataset != "eventfolder":
-            raise ValueError(
-                f"`sensor` is of the recordings of 'eventfolder', but "
-                f"dataset={self.dataset!r} came with sensor={self.sensor!r}. Leave it out."
-            )
-        if self.outside != "refuse" and self.dataset not in RECORDED:
-            raise ValueError(
-                f"`outside` is for the recordings of {', '.join(RECORDED)}, but "
-                f"dataset={self.dataset!r} came with outside={self.outside!r}. Leave it "
-                f"out."
             )
 
     def _check_coding(self) -> None:

@@ -52,6 +52,8 @@ def load(
     image_size: int = 0,
     frames: str = "time",
     window_ms: int = 0,
+    sensor: str = "",
+    outside: str = "refuse",
     white: int = 0,
     split: str = "none",
     split_seed: int = 0,
@@ -74,6 +76,10 @@ def load(
             equal numbers of events.
         window_ms: ``eventfolder``: cut recordings into samples of so many milliseconds; 0
             takes each recording as one.
+        sensor: ``eventfolder``: width and height, such as ``"240x180"``, of the sensor of
+            files that do not say it; if omitted, what their kind implies.
+        outside: Recordings: ``"refuse"`` events outside the sensor, or ``"drop"`` and
+            count them.
         white: ``imagefolder`` and ``npz``: the value that means white, and becomes 255, in
             pictures of more than 8 bits; 0 for the most that a file's own kind of numbers
             holds.
@@ -139,6 +145,8 @@ def load(
         image_size=image_size,
         frames=frames,
         window_ms=window_ms,
+        sensor=sensor_sides(sensor),
+        outside=outside,
         white=white,
         split=split,
         split_seed=split_seed,

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
+from ..config.values import one_of, sensor_sides
+
 MOST = 1 << 16
 """Pixels along a side, beyond which no network is built."""
 DEEPEST = (1 << 16) - 1
 """The most that 16 bits hold."""
+LONGEST_MS = 1 << 40
+"""Far beyond any recording."""
 NATIVE = {"digits": 8, "mnist": 28, "fashion-mnist": 28, "cifar10": 32, "cifar100": 32}
 """Side of the pictures of the sets that are never scaled."""
 
@@ -34,6 +38,14 @@ class Geometry:
     white: int = 0
     """The value that became 255 in pictures of more than 8 bits; 0 for the most that a
     file's own kind of numbers holds."""
+    sensor: str = ""
+    """Events: columns and rows of the sensor, such as ``"240x180"``; empty if they differ
+    between recordings, or of pictures."""
+    frames: str = ""
+    """Events: ``"time"`` or ``"count"``, by which recordings were divided; empty of
+    pictures."""
+    window_ms: int = 0
+    """Events: milliseconds of a sample that was cut out of a recording; 0 if none was."""
 
     def __post_init__(self) -> None:
         """Hold every value to its type and its range."""
@@ -48,6 +60,9 @@ class Geometry:
         _within("image_size", self.image_size, 1, MOST)
         _within("height", self.height, 0, self.image_size)
         _within("width", self.width, 0, self.image_size)
+        sensor_sides(self.sensor)
+        one_of("`frames` of a geometry", self.frames, ("", "time", "count"))
+        _within("window_ms", self.window_ms, 0, LONGEST_MS)
         if self.white:
             _within("white", self.white, 255, DEEPEST)
 

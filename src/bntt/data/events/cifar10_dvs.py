@@ -1,6 +1,7 @@
 """CIFAR10-DVS (Li 2017): CIFAR-10's images moved before a DVS128."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,11 @@ def load_cifar10_dvs(root: Path | None, wanted: Wanted) -> Dataset:
     samples = [Sample(file, k) for k, one in enumerate(found) for file in one.files]
     labels, names = np.array([s.label for s in samples]), [s.file for s in samples]
     chosen = split(wanted.split, labels, wanted.split_seed, names)
-    return load_frames(_listing(home, found, samples, chosen), wanted)
+    return load_frames(_listing(home, found, samples, chosen, wanted.outside), wanted)
 
 
 def _listing(
-    home: Path, found: list[Found], samples: list[Sample], chosen: Split
+    home: Path, found: list[Found], samples: list[Sample], chosen: Split, outside: str
 ) -> Listing:
     return Listing(
         name="cifar10dvs",
@@ -62,14 +63,15 @@ def _listing(
         side=SIDE,
         notes=(chosen.note, *_partial(found), *left_out(found)),
         split=chosen,
-        read=read_official,
+        sensor=(SIDE, SIDE),
+        read=partial(read_official, outside=outside),
     )
 
 
-def read_official(path: Path) -> Events:
+def read_official(path: Path, outside: str = "refuse") -> Events:
     """Read one recording of the set, or what another library made of it."""
     if path.suffix.lower() == ".npz":
-        return read_npz(path, SIDE, SIDE)
+        return read_npz(path, SIDE, SIDE, outside)
     # as SpikingJelly and tonic read this set, so that their .npz lie the same way round
     return read_aedat2(path, transposed=True)
 

@@ -1,6 +1,8 @@
 """Recordings of the user's own, in a folder of class folders."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,17 @@ from ..dataset import Dataset, Wanted
 from ..places import what_is_there
 from ..splits import refuse_split, split
 from ..tree import Found, beside, folders
-from .arrays import read_npz
 from .reading import READERS, read_recording
 from .recording import Events
 from .samples import Listing, Sample, load_frames
+from .sensor import UNKNOWN, Sides, reaches_far, refuse_stretched
 from .survey import Survey, survey
 from .windows import cut_into_windows
 
 NAME = "eventfolder"
 PARTS = ("train", "test")
 ENDINGS = tuple(READERS)
+ARRAYS = ".npz"
 
 
 def load_eventfolder(root: Path | None, wanted: Wanted) -> Dataset:
@@ -39,8 +42,10 @@ def load_eventfolder(root: Path | None, wanted: Wanted) -> Dataset:
         listing = _given(root)
     else:
         listing = _divided(root, wanted)
-    found = survey(listing, wanted.window_ms, wanted.quiet)
-    listing = _with_sensor(listing, found)
+    read = partial(read_recording, sensor=wanted.sensor, outside=wanted.outside)
+    listing = replace(listing, read=read)
+    found = survey(listing, wanted)
+    listing = _with_sensor(listing, found, wanted)
     if wanted.window_ms:
         listing = cut_into_windows(listing, found, wanted.window_ms)
     return load_frames(listing, wanted)
@@ -120,21 +125,50 @@ def _listing(
     )
 
 
-def _with_sensor(listing: Listing, found: Survey) -> Listing:
+def _with_sensor(listing: Listing, found: Survey, wanted: Wanted) -> Listing:
     """Give ``.npz`` files, which do not say it, the sensor that holds all their events."""
-    side = int(max(found.width.max(), found.height.max()))
-    silent = np.array([sample.file.lower().endswith(".npz") for sample in listing.samples])
-    if not silent.any():
-        return replace(listing, side=side)
-    width, height = (int(sides[silent].max()) for sides in (found.width, found.height))
+    files = [sample.file for sample in listing.samples]
+    silent = np.array([file.lower().endswith(ARRAYS) for file in files])
+    notes = listing.notes
+    if silent.any() and wanted.sensor == UNKNOWN:
+        shared = _shared(listing.root, files, silent, found)
+        listing = replace(listing, read=_reader(shared, wanted.outside))
+        furthest = files[int(np.argmax(silent * (found.width + found.height)))]
+        notes += (
+            f"The .npz files do not say of what sensor they are: {shared[0]} x {shared[1]} "
+            f"pixels is as far as any event of theirs reaches, in {furthest}.",
+        )
+        found = replace(
+            found,
+            width=np.where(silent, shared[0], found.width),
+            height=np.where(silent, shared[1], found.height),
+        )
+    sensors = {
+        pair for pair in zip(found.width.tolist(), found.height.tolist(), strict=True)
+    }
+    return replace(
+        listing,
+        notes=notes,
+        side=max(map(max, sensors)),
+        sensor=sensors.pop() if len(sensors) == 1 else UNKNOWN,
+    )
+
+
+def _reader(arrays: Sides, outside: str) -> Callable[[Path], Events]:
+    """Return what reads all recordings, and ``.npz`` files as of this sensor."""
 
     def read(path: Path) -> Events:
-        if path.suffix.lower() == ".npz":
-            return read_npz(path, width, height)
-        return read_recording(path)
+        is_arrays = path.suffix.lower() == ARRAYS
+        return read_recording(path, arrays if is_arrays else UNKNOWN, outside)
 
-    note = (
-        f"The .npz files do not say of what sensor they are: {width} x {height} pixels is "
-        f"as far as any event of theirs reaches."
-    )
-    return replace(listing, side=side, read=read, notes=(*listing.notes, note))
+    return read
+
+
+def _shared(root: Path, files: list[str], silent: np.ndarray, found: Survey) -> Sides:
+    """Return the columns and rows that hold all events of the silent files."""
+    width, height = (int(sides[silent].max()) for sides in (found.width, found.height))
+    usual = int(found.most_width[silent].max()), int(found.most_height[silent].max())
+    across = found.width if reaches_far(width, usual[0]) else found.height
+    furthest = root / files[int(np.argmax(silent * across))]
+    refuse_stretched(furthest, (width, height), usual)
+    return width, height

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from ..dataset import Dataset, Wanted
@@ -69,14 +70,15 @@ def load_gesture(root: Path | None, wanted: Wanted) -> Dataset:
             test=test,
             class_names=GESTURES,
             side=SIDE,
-            read=_read,
+            sensor=(SIDE, SIDE),
+            read=partial(_read, outside=wanted.outside),
         ),
         wanted,
     )
 
 
-def _read(path: Path) -> Events:
-    events = read_aedat3(path, SIDE, SIDE)
+def _read(path: Path, outside: str) -> Events:
+    events = read_aedat3(path, SIDE, SIDE, outside)
     refuse_set_back(path, settle(path, events)[1])
     return events
 

@@ -35,7 +35,8 @@ def load_nmnist(root: Path | None, wanted: Wanted) -> Dataset:
             class_names=DIGITS,
             side=SIDE,
             notes=(*_notes(len(train), len(test)), *left_out(found)),
-            read=partial(read_nmnist, width=SIDE, height=SIDE),
+            sensor=(SIDE, SIDE),
+            read=partial(read_nmnist, width=SIDE, height=SIDE, outside=wanted.outside),
         ),
         wanted,
     )

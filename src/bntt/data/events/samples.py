@@ -13,6 +13,7 @@ import torch
 
 from ..cache import cached, folder_of
 from ..dataset import Dataset, Wanted
+from ..geometry import Geometry
 from ..originals import SHA256, Originals, fingerprint, sha256_unchanged
 from ..splits import Split
 from ..tree import Stamp
@@ -20,6 +21,7 @@ from .clock import Faults, refuse_uneven, said, settle
 from .frames import FULL, check_frames, to_frames
 from .reading import read_recording
 from .recording import Events
+from .sensor import UNKNOWN, Sides
 
 VERSION = 2
 """Counts up whenever the same recordings would give other frames than before."""
@@ -67,6 +69,8 @@ class Listing:
     class_names: tuple[str, ...]
     side: int
     """Of the sensor, the longer one, in pixels."""
+    sensor: Sides = UNKNOWN
+    """Its columns and rows, if all recordings are of sensors of the same."""
     notes: tuple[str, ...] = ()
     split: Split | None = None
     """How the recordings were divided, if the set has no official division."""
@@ -109,6 +113,7 @@ def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
             "dropped": ((rows,), "int64"),
             "squares": ((rows, 2), "int64"),
             "skipped": ((rows,), "int64"),
+            "outside": ((rows,), "int64"),
             "clock": ((rows, len(Faults._fields)), "int64"),
             "sha256": ((rows, SHA256), "uint8"),
         },
@@ -118,7 +123,7 @@ def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
         what=f"{listing.title}: frames",
         quiet=wanted.quiet,
     )
-    return _dataset(listing, arrays)
+    return _dataset(listing, wanted, arrays)
 
 
 def _key(listing: Listing, wanted: Wanted, size: int) -> dict[str, Any]:
@@ -131,6 +136,8 @@ def _key(listing: Listing, wanted: Wanted, size: int) -> dict[str, Any]:
         "side": listing.side,
         "size": size,
         "by": wanted.frames,
+        "sensor": wanted.sensor,
+        "outside": wanted.outside,
     }
 
 
@@ -184,12 +191,14 @@ class _Counter:
         wanted = self.wanted
         frames, dropped = to_frames(part, wanted.num_steps, self.size, wanted.frames, span)
         squares = np.einsum("tcyx,tcyx->c", frames, frames, dtype=np.int64)
+        outside = events.skipped.get("outside", 0)
         return {
             "frames": frames,
             "events": len(part),
             "dropped": dropped,
             "squares": squares,
-            "skipped": sum(events.skipped.values()),
+            "skipped": sum(events.skipped.values()) - outside,
+            "outside": outside,
         }
 
 
@@ -209,7 +218,7 @@ def _take(events: Events, index: np.ndarray | slice) -> Events:
     )
 
 
-def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
+def _dataset(listing: Listing, wanted: Wanted, arrays: dict[str, np.ndarray]) -> Dataset:
     bounds = slice(0, len(listing.train)), slice(len(listing.train), None)
     parts = {name: [array[rows] for rows in bounds] for name, array in arrays.items()}
     keep = [events > 0 for events in parts["events"]]
@@ -236,6 +245,18 @@ def _dataset(listing: Listing, arrays: dict[str, np.ndarray]) -> Dataset:
         split_sha256=listing.split.sha256 if listing.split else "",
         note=" ".join([*listing.notes, *_counted(listing, arrays)]),
         cache=folder_of(arrays["frames"]),
+        geometry=_geometry(listing, wanted, train.shape[-1]),
+    )
+
+
+def _geometry(listing: Listing, wanted: Wanted, size: int) -> Geometry:
+    known = listing.sensor != UNKNOWN
+    return Geometry(
+        channels=2,
+        image_size=size,
+        sensor="{}x{}".format(*listing.sensor) if known else "",
+        frames=wanted.frames,
+        window_ms=wanted.window_ms,
     )
 
 
@@ -265,6 +286,9 @@ def _counted(listing: Listing, arrays: dict[str, np.ndarray]) -> list[str]:
     first = np.array([k == 0 or files[k - 1] != files[k] for k in range(len(files))])
     if skipped := int(arrays["skipped"][first].sum()):
         notes.append(f"{skipped} records of the files are no events of a pixel.")
+    if outside := int(arrays["outside"][first].sum()):
+        worst = files[int(np.argmax(arrays["outside"]))]
+        notes.append(f"Events outside the sensor, dropped: {outside}, most in {worst}.")
     if empty := int((arrays["events"] == 0).sum()):
         notes.append(f"Samples without events, left out: {empty}.")
     if dropped := int(arrays["dropped"].sum()):

@@ -1,6 +1,5 @@
 """One recording, cut and counted as the loader of a whole set would do it."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from .frames import to_frames
 from .reading import read_recording
 from .recording import Events
 from .samples import cut
+from .sensor import UNKNOWN, most, refuse_stretched
 from .survey import windows_of
 
 
@@ -33,8 +33,8 @@ def parts_of(path: Path, name: str, wanted: Wanted) -> list[Part]:
     Args:
         path: The recording.
         name: Of the set that it could belong to.
-        wanted: Its ``num_steps``, ``image_size``, ``frames`` and ``window_ms`` count; a
-            last window that is not full is left out.
+        wanted: Its ``num_steps``, ``image_size``, ``frames``, ``window_ms``, ``sensor`` and
+            ``outside`` count; a last window that is not full is left out.
 
     Raises:
         ValueError: If the recording is damaged, holds no events or is shorter than a
@@ -42,13 +42,16 @@ def parts_of(path: Path, name: str, wanted: Wanted) -> list[Part]:
         OSError: If it cannot be read.
         ImportError: If it is AEDAT 4 and the library `aedat` is not installed.
     """
-    events, faults = settle(path, _reader(name)(path))
+    events, faults = settle(path, _read(path, name, wanted))
     if not len(events):
         raise ValueError(f"{path} holds no events. Damaged, or nothing moved?")
     if wanted.window_ms or wanted.frames != "time":
         faults = faults.without_silence()
     refuse_uneven(path, events, faults)
-    note = " ".join(said({path.name: faults}))
+    notes = said({path.name: faults})
+    if outside := events.skipped.get("outside", 0):
+        notes.append(f"Events outside the sensor, dropped: {outside}.")
+    note = " ".join(notes)
     if wanted.window_ms:
         return _windows(path, events, wanted, note)
     return [Part(_count(events, wanted, None), None, note)]
@@ -73,14 +76,21 @@ def _windows(path: Path, events: Events, wanted: Wanted, note: str) -> list[Part
     return parts
 
 
-def sensor_is_guessed(path: Path, name: str) -> bool:
+def sensor_is_guessed(path: Path, name: str, wanted: Wanted) -> bool:
     """Whether a recording is of a sensor that neither its file nor its set tells."""
-    return path.suffix.lower() == ".npz" and _reader(name) is read_recording
+    silent = path.suffix.lower() == ".npz" and wanted.sensor == UNKNOWN
+    return silent and name != "cifar10dvs"
 
 
-def _reader(name: str) -> Callable[[Path], Events]:
+def _read(path: Path, name: str, wanted: Wanted) -> Events:
+    if name == "cifar10dvs":
+        return read_official(path, wanted.outside)
     # every other set's files are read by their endings as its loader reads them
-    return read_official if name == "cifar10dvs" else read_recording
+    events = read_recording(path, wanted.sensor, wanted.outside)
+    if sensor_is_guessed(path, name, wanted):
+        usual = most(events.x), most(events.y)
+        refuse_stretched(path, (events.width, events.height), usual)
+    return events
 
 
 def _count(

@@ -6,13 +6,24 @@ import numpy as np
 from jaxtyping import Int64
 
 from ..cache import cached
+from ..dataset import Wanted
 from ..originals import check_unchanged
 from .clock import settle
 from .samples import Listing
+from .sensor import most
 
-VERSION = 2
+VERSION = 3
 CHUNK = 8
-COLUMNS = ("first_us", "last_us", "width", "height", "windows", "filled")
+COLUMNS = (
+    "first_us",
+    "last_us",
+    "width",
+    "height",
+    "most_width",
+    "most_height",
+    "windows",
+    "filled",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +36,16 @@ class Survey:
     width: np.ndarray
     """Columns of the sensor; of a ``.npz`` file as many as its events need."""
     height: np.ndarray
+    most_width: np.ndarray
+    """Columns that all but a thousandth of the events need."""
+    most_height: np.ndarray
     windows: np.ndarray
     """Whole windows from the first event on; 1, if there are to be none."""
     filled: np.ndarray
     """Those of them that hold events."""
 
 
-def survey(listing: Listing, window_ms: int, quiet: bool) -> Survey:
+def survey(listing: Listing, wanted: Wanted) -> Survey:
     """Read every recording once, or know it from the cache.
 
     Raises:
@@ -46,19 +60,25 @@ def survey(listing: Listing, window_ms: int, quiet: bool) -> Survey:
             check_unchanged(path, listing.files[file])
             if not len(events):
                 raise ValueError(f"{path} holds no events.")
-            windows = _windows(events.t, window_ms * 1000)
-            views["survey"][row] = *windows[:2], events.width, events.height, *windows[2:]
+            views["survey"][row] = (
+                *(int(events.t.min()), int(events.t.max())),
+                *(events.width, events.height),
+                *(most(events.x), most(events.y)),
+                *_windows(events.t, wanted.window_ms * 1000),
+            )
 
     key = {
         "version": VERSION,
         "files": listing.fingerprint,
         "order": files,
-        "window_ms": window_ms,
+        "window_ms": wanted.window_ms,
+        "sensor": wanted.sensor,
+        "outside": wanted.outside,
     }
     arrays = {"survey": ((len(files), len(COLUMNS)), "int64")}
     name, what = f"{listing.name}-survey", f"{listing.title}: reading recordings"
-    found = cached(name, key, arrays, fill, chunk=CHUNK, what=what, quiet=quiet)["survey"]
-    return Survey(**dict(zip(COLUMNS, np.array(found).T, strict=True)))
+    found = cached(name, key, arrays, fill, chunk=CHUNK, what=what, quiet=wanted.quiet)
+    return Survey(**dict(zip(COLUMNS, np.array(found["survey"]).T, strict=True)))
 
 
 def windows_of(
@@ -76,7 +96,7 @@ def windows_of(
     return count, number[number < count]
 
 
-def _windows(t: np.ndarray, window_us: int) -> tuple[int, int, int, int]:
-    """Return first time, last time, whole windows, and how many of these hold events."""
+def _windows(t: np.ndarray, window_us: int) -> tuple[int, int]:
+    """Return how many whole windows there are, and how many of these hold events."""
     count, filled = windows_of(t, window_us) if window_us else (1, [0])
-    return int(t.min()), int(t.max()), count, len(filled)
+    return count, len(filled)
