@@ -32,7 +32,7 @@ def sensor_sides(text: str) -> tuple[int, int]:
     if (text and not found) or max(sides) > LONGEST_SIDE:
         raise ValueError(
             f"`sensor` must be the width and height of a sensor in pixels, up to "
-            f"{LONGEST_SIDE}, such as '240x180', or empty, got {text!r}."
+            f"{LONGEST_SIDE}, such as '240x180', or empty, got {said(text)}."
         )
     return sides
 
@@ -79,7 +79,7 @@ def checked(name: str, kind: Any, value: Any) -> Any:
         return value
     if kind is str:
         if not isinstance(value, str):
-            raise ValueError(f"`{name}` must be text in quotes, got {value!r}.")
+            raise ValueError(f"`{name}` must be text in quotes, got {said(value)}.")
         return value
     accepted = (int, float) if kind is float else int
     if isinstance(value, bool) or not isinstance(value, accepted):
