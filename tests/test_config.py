@@ -115,6 +115,22 @@ REFUSED = {
     "epochs=0": r"`epochs` must be at least 1, got 0",
     "epochs=": r"`epochs` must be a whole number .* got ''",
     "epochs=[1]": r"`epochs` must be a whole number .* got \[1\]",
+    "epochs=4294967297": r"`epochs` must lie below 2\*\*32, got 4294967297\.",
+    "epochs=" + "9" * 5000: r"`epochs` must be a whole number .* got '9{59}…",
+    "epochs=0x" + "f" * 5000: r"`epochs` must lie below 2\*\*32, got 0xf{58}…",
+    "lr=" + "[" * 100_000: r"`lr` must be a number .* got '\[{59}…",
+    "lr=" + "[" * 3000 + "]" * 3000: r"`lr` must be a number .* got '\[{59}…",
+    "lr={a=" * 2000: r"`lr` must be a number .* got '\{a=",
+    "lr=1e400": r"`lr` must be finite, got inf",
+    "lr=-nan": r"`lr` must be finite, got nan",
+    "lr=1,5": r"`lr` must be a number .* got '1,5'",
+    "lr=2024-01-31": r"`lr` must be a number .* got datetime\.date\(2024, 1, 31\)",
+    "norm=2024-01-31": r"`norm` must be one of bntt, shared, none, got datetime",
+    "norm=[bntt]": r"Unknown norm '\[bntt\]'",
+    "norm={a = 1}": r"`norm` must be one of bntt, shared, none, got \{'a': 1\}",
+    "epochs='2'": r"`epochs` must be a whole number .* got '2'",
+    "Epochs=2": r"Unknown recipe key 'Epochs'\. Did you mean 'epochs'\?",
+    "epochs=\udcff": r"`epochs` must be a whole number .* got '\\udcff'",
     "epochs=2\nseed=3": r"sets one key, but 'epochs=2\\nseed=3' holds several lines",
     "num_steps=0": r"`num_steps` must be at least 1",
     "batch_size=0": r"`batch_size` must be at least 1",
@@ -226,7 +242,17 @@ def test_a_file_of_the_users_own(tmp_path):
     ("text", "expected"),
     [
         ("lr = = 1", r"mine\.toml is not a TOML file: .*line 1"),
-        (b"\xff\xfe", r"mine\.toml is not a TOML file"),
+        (b"\xff\xfe", r"mine\.toml is not a TOML file: it is written in UTF-16.*as UTF-8"),
+        ("lr = 1\n".encode("utf-16"), r"mine\.toml .* UTF-16"),
+        (
+            "epochs = 1\n# Grüße\n".encode("latin-1"),
+            r"mine\.toml .*line 2 holds the byte 0xfc, which is not UTF-8\. Save it as",
+        ),
+        (
+            "lr = " + "[" * 100_000,
+            r"mine\.toml is not a TOML file: it is nested too deeply",
+        ),
+        ("lr = " + "9" * 5000, r"mine\.toml is not a TOML file: .*digits"),
         ("[train]\nlr = 1", r"Unknown recipe key 'train'.*\(in .*mine\.toml\)"),
         (
             "lrr = 1",
@@ -241,6 +267,37 @@ def test_a_file_of_the_users_own(tmp_path):
 def test_a_file_that_is_no_recipe(tmp_path, text, expected):
     with pytest.raises(ValueError, match=expected):
         load_recipe(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_editor_writes_recipes(tmp_path, mark, end):
+    text = mark + "# Grüße\n" + Recipe(**SMALLEST).to_toml()
+    path = written(tmp_path, text.replace("\n", end))
+    assert load_recipe(path) == Recipe(**SMALLEST)
+
+
+def test_a_bad_value_in_a_file_names_the_file(tmp_path):
+    text = Recipe(**SMALLEST).to_toml()
+    single = written(tmp_path, text.replace("leak = 0.5", "leak = 5"))
+    with pytest.raises(
+        ValueError, match=r"`leak` must lie in .* got 5.0 \(in .*mine\.toml\)\."
+    ):
+        load_recipe(single)
+    with pytest.raises(ValueError, match=r"got 5.0 \(in .*mine\.toml\)\."):
+        load_recipe(single, ["epochs=2"])
+    assert load_recipe(single, ["leak=0.25"]).leak == 0.25
+    pair = written(tmp_path, text.replace("window = 1", "window = 3"))
+    with pytest.raises(ValueError, match=r"`window` must divide .* \(in .*mine\.toml\)\."):
+        load_recipe(pair)
+
+
+def test_a_bad_override_is_not_the_files_fault(tmp_path):
+    path = written(tmp_path, Recipe(**SMALLEST).to_toml())
+    with pytest.raises(ValueError, match=r"`window` must divide .*norm='bntt'\.$"):
+        load_recipe(path, ["window=3"])
+    with pytest.raises(ValueError, match=r"`leak` must lie in .* got 5\.0\.$"):
+        load_recipe(path, ["leak=5"])
 
 
 def test_values_given_in_python_are_checked_too():

@@ -144,7 +144,7 @@ def evaluate(
     """Measure the accuracy after every time-step on the whole test set."""
     from .evaluate import evaluate_run
     from .hardware import keep_freed_memory
-    from .printing import print_evaluation
+    from .printing import drawn, print_evaluation
 
     keep_freed_memory()
     run = _folder_of(run)
@@ -171,7 +171,9 @@ def evaluate(
         from .report import accuracy_over_time
 
         curve = {run.name: (result.mean, result.spread or [0.0] * len(result.mean))}
-        accuracy_over_time(curve, figure, f"{result.dataset}: all test images")
+        title = f"{result.dataset}: all test images"
+        if not drawn(lambda path: accuracy_over_time(curve, path, title), figure):
+            raise typer.Exit(1)
 
 
 @app.command(epilog="Example: bntt predict runs/digits seven.png --invert")

@@ -1,6 +1,5 @@
 """The command `bntt data`: what sets there are, and what is in one of them."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +7,8 @@ from typing import Annotated
 import typer
 
 from . import strict_json, terminal
-from .errors import writing
 from .option_types import expanded
+from .report import check_target
 
 Root = Annotated[
     Path | None,
@@ -69,8 +68,10 @@ def data(
     if name == "list":
         return _list(as_json)
     from .overview import draw, load_whole, overview
-    from .printing import print_overview
+    from .printing import drawn, print_overview
 
+    if sheet:
+        check_target(sheet)  # now rather than after the work
     loaded = load_whole(
         name,
         root,
@@ -84,11 +85,14 @@ def data(
         outside=outside,
     )
     found = overview(loaded)
-    drawn = _drawn(partial(draw, loaded), sheet or Path(f"{name}-sheet.png"))
+    target = sheet or _default_sheet(name)
+    made = str(target) if target and drawn(partial(draw, loaded), target) else None
     if as_json:
-        terminal.out(strict_json.dumps(found.to_dict() | {"sheet": drawn}))
+        terminal.out(strict_json.dumps(found.to_dict() | {"sheet": made}))
     else:
-        print_overview(found, drawn)
+        print_overview(found, made)
+    if target and not made:
+        raise typer.Exit(1)
     return None
 
 
@@ -103,12 +107,12 @@ def _list(as_json: bool) -> None:
         print_catalogue(sets)
 
 
-def _drawn(draw: Callable[[Path], None], sheet: Path) -> str | None:
-    """Draw the contact sheet and return where, or say what that lacks."""
+def _default_sheet(name: str) -> Path | None:
+    """The contact sheet that nobody asked for; None, and why, if it cannot be drawn."""
+    sheet = Path(f"{name}-sheet.png")
     try:
-        with writing(sheet, "another file with --sheet"):
-            draw(sheet)
-    except ImportError as error:
+        check_target(sheet)
+    except (ImportError, OSError) as error:
         terminal.note(f"No contact sheet: {error}")
         return None
-    return str(sheet)
+    return sheet

@@ -1,7 +1,7 @@
 """Results as a person reads them."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from .errors import one_line
 from .evaluate import Evaluation
 from .overview import Overview
 from .predict import Prediction
@@ -128,6 +129,16 @@ def print_overview(found: Overview, sheet: str | None) -> None:
         _print_table(("class", "train", "test"), rows, left=1)
     if found.note:
         out(f"Note: {found.note}")
+
+
+def drawn(draw: Callable[[Path], None], path: Path) -> bool:
+    """Draw a picture beside the answer; if that fails say so, since the answer stands."""
+    try:
+        draw(path)
+    except (OSError, ValueError, MemoryError) as error:
+        note(f"bntt: Not drawn: {one_line(error)}")
+        return False
+    return True
 
 
 def _spread(counts: Sequence[int]) -> str:
