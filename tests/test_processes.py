@@ -17,7 +17,7 @@ import torch.distributed as dist
 from small_runs import log, tensors
 from torch.nn import functional as F
 
-from bntt import BNTT, SharedBN, processes
+from bntt import BNTT, LIF, NormLIF, SharedBN, processes
 from bntt.architectures import build
 from bntt.processes import merge_moments
 
@@ -39,17 +39,20 @@ class Ranks(threading.local):
     def is_initialized(self):
         return self.gloo is not None
 
-    def get_world_size(self):
-        return self.gloo.size()
+    ProcessGroup = dist.ProcessGroupGloo
+    GroupMember = dist.GroupMember
 
-    def get_rank(self):
-        return self.gloo.rank()
+    def get_world_size(self, group=None):
+        return (group or self.gloo).size()
 
-    def all_gather(self, every, mine):
-        self.gloo.allgather([every], [mine]).wait()
+    def get_rank(self, group=None):
+        return (group or self.gloo).rank()
 
-    def all_reduce(self, tensor):
-        self.gloo.allreduce([tensor]).wait()
+    def all_gather(self, every, mine, group=None):
+        (group or self.gloo).allgather([every], [mine]).wait()
+
+    def all_reduce(self, tensor, group=None):
+        (group or self.gloo).allreduce([tensor]).wait()
 
 
 @pytest.fixture
@@ -146,6 +149,118 @@ def test_a_network_has_the_gradients_of_the_whole_batch(in_ranks, norm):
     for left, right, whole in zip(*halves, want, strict=True):
         assert whole.abs().max() > 0
         close((left + right) / 2, whole, 1e-9)
+
+
+@pytest.mark.parametrize("kind", [BNTT, SharedBN])
+@pytest.mark.parametrize("sizes", [(0, 6), (6, 0), (0, 0, 5), (1, 0, 1)])
+def test_a_process_without_samples_takes_part(in_ranks, kind, sizes):
+    x = torch.randn(3, sum(sizes), 4, dtype=torch.float64)
+    weight = torch.randn_like(x)
+
+    def one(given):
+        share, pull = given
+        share = share.clone().requires_grad_()
+        layer = NormLIF(kind(4, 3), LIF(0.9)).double()
+        spikes = layer(share)
+        return spikes, torch.autograd.grad((spikes * pull).sum(), share)[0], layer
+
+    want, gradient, whole = one((x, weight))
+    results = in_ranks(
+        one, list(zip(x.split(sizes, 1), weight.split(sizes, 1), strict=True))
+    )
+    assert torch.equal(torch.cat([spikes for spikes, _, _ in results], 1), want)
+    close(torch.cat([slope for _, slope, _ in results], 1), gradient)
+    for _, _, layer in results:
+        for name, buffer in whole.named_buffers():
+            close(layer.get_buffer(name), buffer)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"), [((0, 0), "no sample came"), ((1, 0), "single")]
+)
+def test_processes_refuse_together_and_move_nothing(in_ranks, sizes, said):
+    x = torch.randn(3, sum(sizes), 4)
+
+    def one(share):
+        norm = BNTT(4, 3)
+        with pytest.raises(ValueError, match=said):
+            norm(share)
+        return norm
+
+    for norm in in_ranks(one, list(x.split(sizes, 1))):
+        assert not norm.running_mean.any()
+        assert (norm.running_var == 1).all()
+
+
+def test_a_count_beyond_float32_is_kept(in_ranks):
+    counts = [2**24 + 1, 2**25 + 3]
+    mean, var = torch.ones(1, 1), torch.ones(1, 1)
+    for _, _, count in in_ranks(lambda count: merge_moments(mean, var, count), counts):
+        assert count == sum(counts)
+
+
+@pytest.mark.parametrize("kind", [BNTT, SharedBN])
+def test_a_group_of_ones_own_keeps_statistics_apart(in_ranks, kind):
+    x, size = torch.randn(3, 6, 4, dtype=torch.float64), 3
+    stores = [dist.HashStore() for _ in range(size)]
+
+    def one(given):
+        rank, share = given
+        alone = dist.ProcessGroupGloo(stores[rank], 0, 1, timedelta(seconds=60))
+        norms = [kind(4, 3, process_group=alone).double(), kind(4, 3).double()]
+        norms[1].process_group = alone
+        return [norm(share) for norm in norms], norms[0]
+
+    for share, (outputs, norm) in zip(
+        x.chunk(size, 1), in_ranks(one, list(enumerate(x.chunk(size, 1)))), strict=True
+    ):
+        own = kind(4, 3).double()
+        want = own(share)
+        assert all(torch.equal(got, want) for got in outputs)
+        assert torch.equal(norm.running_mean, own.running_mean)
+
+
+def test_halves_of_the_processes_may_merge_among_themselves(in_ranks):
+    x = torch.randn(3, 8, 4, dtype=torch.float64)
+    stores = [dist.HashStore() for _ in range(2)]
+
+    def one(given):
+        rank, share = given
+        half = dist.ProcessGroupGloo(stores[rank // 2], rank % 2, 2, timedelta(seconds=60))
+        norm = BNTT(4, 3, process_group=half).double()
+        return norm.running_mean, *learn(norm, share)
+
+    def learn(norm, x):
+        x = x.clone().requires_grad_()
+        y = norm(x)
+        loss = (y * torch.linspace(0, 1, 4)).exp().sum()
+        return y, torch.autograd.grad(loss, x)[0]
+
+    results = in_ranks(one, list(enumerate(x.chunk(4, 1))))
+    for half, pair in zip(x.chunk(2, 1), (results[:2], results[2:]), strict=True):
+        whole = BNTT(4, 3).double()
+        outputs, gradients = learn(whole, half)
+        close(torch.cat([y for _, y, _ in pair], 1), outputs)
+        close(torch.cat([slope for _, _, slope in pair], 1), gradients)
+        for running, *_ in pair:
+            close(running, whole.running_mean)
+
+
+def test_outside_its_group_a_process_is_alone(in_ranks):
+    mean, var = torch.randn(3, 4), torch.rand(3, 4)
+    outside = dist.GroupMember.NON_GROUP_MEMBER
+    for got in in_ranks(lambda count: merge_moments(mean, var, count, outside), [7, 9]):
+        assert got[0] is mean
+        assert got[2] in (7, 9)
+
+
+@pytest.mark.parametrize("group", [0, "world", True])
+def test_refuses_what_is_no_group(in_ranks, group):
+    def one(x):
+        with pytest.raises(TypeError, match="`process_group` must be a group of torch"):
+            BNTT(4, 3, process_group=group)(x)
+
+    in_ranks(one, [torch.randn(3, 2, 4)] * 2)
 
 
 SETTINGS = {

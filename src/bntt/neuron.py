@@ -2,15 +2,17 @@
 
 import math
 from copy import copy
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
-from .arguments import floats
+from .arguments import floats, yes_or_no
 from .norm import TemporalNorm, from_elements, to_elements
 from .ops import affine_lif, check_neuron
-from .surrogate import Surrogate, Triangle
+from .surrogate import Surrogate, Triangle, check_surrogate
 
 Sequence = Float[Tensor, "T N *S"]
 State = Float[Tensor, " N *S"]
@@ -56,10 +58,10 @@ class LIF(nn.Module):
         detach_reset: bool = True,
     ) -> None:
         super().__init__()
-        check_neuron(leak, v_threshold, reset)
         self.leak, self.v_threshold, self.reset = leak, v_threshold, reset
         # a copy, because torch.compile(dynamic=True) stumbles over one shared by layers
         self.surrogate, self.detach_reset = copy(surrogate), detach_reset
+        self.check_settings()
 
     def forward(
         self, current: Sequence, v: State | None = None, *, return_state: bool = False
@@ -72,12 +74,16 @@ class LIF(nn.Module):
             return_state: Whether to return ``(spikes, v)``.
 
         Raises:
-            ValueError: If there is no time-step or ``v`` does not have the shape of one.
+            TypeError: If an argument is no tensor.
+            ValueError: If the current holds no floating-point numbers or has no time-step,
+                or ``v`` does not have the shape of one.
         """
+        self.check_settings()
+        floats("LIF", current, "(T, N, ...), time first", 2)
         _check_state(current, v)
         # the last axis is as good a channel as any: there is no norm
-        T, *rows, C = current.shape
-        z = current.reshape(T, math.prod(rows), C)
+        T, C = len(current), current.shape[-1] or 1
+        z = current.reshape(T, math.prod(current.shape[1:]) // C, C)
         ones = z.new_ones((z.shape[0], z.shape[2]), dtype=_wide(z))
         spikes, v = self.scan(z, ones, torch.zeros_like(ones), v, return_state)
         spikes = spikes.reshape(current.shape)
@@ -97,6 +103,17 @@ class LIF(nn.Module):
             keep_state=keep_state,
         )
 
+    def check_settings(self) -> None:
+        """Refuse attributes that no neuron has, also those set later.
+
+        Raises:
+            TypeError: If one is of another type.
+            ValueError: If one is out of range.
+        """
+        check_neuron(self.leak, self.v_threshold, self.reset)
+        check_surrogate(self.surrogate)
+        yes_or_no("detach_reset", self.detach_reset)
+
     def extra_repr(self) -> str:
         """What distinguishes this neuron, for ``print``."""
         return (
@@ -108,11 +125,17 @@ class LIF(nn.Module):
 class NormLIF(nn.Module):
     """A temporal norm and the neuron behind it in one pass: what networks are built of.
 
-    Equal to ``lif(norm(z))``, without the normalised current ever being written.
+    Equal to ``lif(norm(z))``, without the normalised current ever being written. Where
+    calling the two is more than that, because hooks wait on one of them or its ``forward``
+    is another, they are called one after the other: with the same spikes in float32, and
+    with tensors of float32 in between where ``z`` is narrower.
 
     Args:
         norm: The rule from moments to scale and shift.
         lif: The neuron.
+
+    Raises:
+        TypeError: If one of them is something else.
 
     Example:
         >>> from bntt import BNTT
@@ -123,6 +146,12 @@ class NormLIF(nn.Module):
 
     def __init__(self, norm: TemporalNorm, lif: LIF) -> None:
         super().__init__()
+        if not isinstance(norm, TemporalNorm) or not isinstance(lif, LIF):
+            raise TypeError(
+                f"NormLIF joins a temporal norm such as BNTT and a LIF, in this order, got "
+                f"{type(norm).__name__} and {type(lif).__name__}. Other layers go one "
+                f"after the other."
+            )
         self.norm, self.lif = norm, lif
 
     def forward(
@@ -145,9 +174,14 @@ class NormLIF(nn.Module):
             return_state: Whether to return ``(spikes, v)``.
 
         Raises:
-            ValueError: As the norm and the neuron.
+            TypeError: As the norm and the neuron.
+            ValueError: As the norm and the neuron; nothing has moved then.
         """
+        self.norm.check_currents(z, start)
+        self.lif.check_settings()
         _check_state(z, v)
+        if _is_more_than(self.norm, TemporalNorm) or _is_more_than(self.lif, LIF):
+            return self._apart(z, v, start, return_state)
         flat, a, b = self.norm.affine(to_elements(z), start)
         v = None if v is None else to_elements(v[None])[0]
         spikes, v = self.lif.scan(flat, a, b, v, return_state)
@@ -155,6 +189,12 @@ class NormLIF(nn.Module):
         if v is None:
             return spikes
         return spikes, from_elements(v[None], z[:1].shape)[0]
+
+    def _apart(self, z: Tensor, v: Tensor | None, start: int | None, return_state: bool):
+        """Norm and neuron as modules; wide, so that nothing is rounded in between."""
+        current = self.norm(z.to(_wide(z)), start)
+        result = self.lif(current, v, return_state=return_state)
+        return (result[0].to(z.dtype), result[1]) if return_state else result.to(z.dtype)
 
 
 class Readout(nn.Module):
@@ -192,9 +232,25 @@ def _wide(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def _check_state(z: Tensor, v: Tensor | None) -> None:
-    if v is not None and v.shape != z.shape[1:]:
+def _is_more_than(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether to call the module is more than to compute what its class computes."""
+    return bool(
+        type(module).forward is not kind.forward
+        or "forward" in module.__dict__
+        or module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or _has_any_global_hook()
+    )
+
+
+def _check_state(z: Tensor, v: Any) -> None:
+    if v is None:
+        return
+    floats("`v`", v, "the shape of one time-step", 1)
+    if v.shape != z.shape[1:] or v.device != z.device:
         raise ValueError(
-            f"`v` must have the shape of one time-step of the input, {tuple(z.shape[1:])}, "
-            f"got {tuple(v.shape)}."
+            f"`v` must have the shape of one time-step of the input, {tuple(z.shape[1:])} "
+            f"on {z.device}, got {tuple(v.shape)} on {v.device}."
         )

@@ -1,21 +1,50 @@
 """Batch statistics across processes: one collective in each direction per layer (M12)."""
 
 import time
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 
-def merge_moments(mean: Tensor, var: Tensor, count: int) -> tuple[Tensor, Tensor, int]:
-    """The moments of all processes' elements together, and how many there are.
+def merge_moments(
+    mean: Tensor, var: Tensor, count: int, group: Any = None
+) -> tuple[Tensor, Tensor, int]:
+    """The moments of a group's elements together, and how many there are.
 
-    Without ``torch.distributed`` they are this process's own.
+    Without ``torch.distributed``, and outside the group, they are this process's own. A
+    process without elements takes part with a count of 0, whatever moments it gives.
+
+    Args:
+        mean: This process's mean per time-step and channel.
+        var: Its biased variance.
+        count: How many elements they are of.
+        group: A ``torch.distributed`` group; all processes if omitted.
+
+    Raises:
+        TypeError: If ``group`` is no group.
     """
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if merging(group) == 1:
         return mean, var, count
-    mean, var, total = _Merge.apply(mean, var, count)  # pyright: ignore
+    mean, var, total = _Merge.apply(mean, var, count, group)  # pyright: ignore
     return mean, var, int(total)
+
+
+def merging(group: Any = None) -> int:
+    """How many processes merge their moments, of the group or of all; 1 if there is one.
+
+    Raises:
+        TypeError: If ``group`` is no group.
+    """
+    if not dist.is_available() or group == dist.GroupMember.NON_GROUP_MEMBER:
+        return 1
+    if group is not None and not isinstance(group, dist.ProcessGroup):
+        raise TypeError(
+            f"`process_group` must be a group of torch.distributed, as new_group makes "
+            f"them, or None for all processes, got {group!r}."
+        )
+    return max(1, dist.get_world_size(group)) if dist.is_initialized() else 1
 
 
 def leave() -> None:
@@ -32,22 +61,24 @@ def leave() -> None:
 
 class _Merge(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, mean, var, count):
-        mine = torch.stack([torch.full_like(mean, count), mean, var])
-        every = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-        dist.all_gather(every, mine)
+    def forward(ctx, mean, var, count, group):
+        # float64, because float32 counts to 16.8 million only
+        mine = torch.stack([torch.full_like(mean, count), mean, var]).double()
+        every = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
+        dist.all_gather(every, mine, group=group)
         counts, means, variances = torch.stack(every, 1)
         share = counts / counts.sum(0)
         merged = (share * means).sum(0)
-        ctx.share = share[dist.get_rank()]
-        ctx.save_for_backward(mean - merged)
-        spread = variances + (means - merged).square()
-        return merged, (share * spread).sum(0), int(counts.sum(0).flatten()[0])
+        ctx.group, ctx.share = group, share[dist.get_rank(group)].to(mean.dtype)
+        ctx.save_for_backward((mean - merged).to(mean.dtype))
+        spread = (share * (variances + (means - merged).square())).sum(0)
+        total = int(counts.sum(0).flatten()[0])
+        return merged.to(mean.dtype), spread.to(var.dtype), total
 
     @staticmethod
     def backward(ctx, dmean, dvar, _):
         (offset,) = ctx.saved_tensors
         together = torch.stack([dmean, dvar])
-        dist.all_reduce(together)
+        dist.all_reduce(together, group=ctx.group)
         dmean, dvar = together
-        return ctx.share * (dmean + 2 * offset * dvar), ctx.share * dvar, None
+        return ctx.share * (dmean + 2 * offset * dvar), ctx.share * dvar, None, None

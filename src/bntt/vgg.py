@@ -54,6 +54,7 @@ class VGG(Network):
         ``start=0`` says that these are the first of more time-steps.
         """
         T, N = spikes.shape[:2]
+        self._check_batch(N)
         x = spikes.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         for conv, layer, pooled in zip(self.convs, self.layers, self.pooled, strict=False):
             x = layer(conv(x).unflatten(0, (T, N)), start=start).flatten(0, 1)
@@ -61,6 +62,14 @@ class VGG(Network):
         x = x.mean((2, 3)) if self.global_pool else x.flatten(1)
         x = self.layers[-1](self.hidden(x).unflatten(0, (T, N)), start=start)
         return self.output(x)
+
+    def _check_batch(self, N: int) -> None:
+        """Refuse before the first layer moves its statistics what a later one would."""
+        side = self.image_size
+        for layer, pooled in zip(self.layers, (*self.pooled, None), strict=True):
+            area = 1 if pooled is None else side * side
+            layer.norm.check_batch(N * area)  # pyright: ignore
+            side = side // 2 if pooled else side
 
     def _build(self, plan: dict[str, Any], area: int) -> None:
         self.convs, self.layers = nn.ModuleList(), nn.ModuleList()

@@ -1,8 +1,11 @@
 """Batch Normalization Through Time: every time-step, or window of them, on its own (M5)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from ..arguments import whole_number
 from .temporal import TemporalNorm, pooled
 
 
@@ -23,6 +26,7 @@ class BNTT(TemporalNorm):
             must divide ``num_steps``. 1 is the paper's norm (M19).
         eps: Added to the variance. 1e-4, as in the authors' code, not PyTorch's 1e-5.
         momentum: Weight of the newest batch in the running statistics.
+        process_group: Processes that merge their statistics, as :class:`TemporalNorm`.
 
     Shape:
         ``(T, N, C, *S) -> (T, N, C, *S)``; in evaluation also ``T' < T`` time-steps.
@@ -49,14 +53,22 @@ class BNTT(TemporalNorm):
         window: int = 1,
         eps: float = 1e-4,
         momentum: float = 0.1,
+        process_group: Any = None,
     ) -> None:
+        whole_number("window", window)
+        whole_number("num_steps", num_steps)
         if window < 1 or num_steps % window:
             raise ValueError(
                 f"`window` must be at least 1 and divide num_steps, so that all windows "
                 f"are whole, got window={window} for num_steps={num_steps}."
             )
         self.window = window
-        super().__init__(num_features, num_steps, eps=eps, momentum=momentum)
+        super().__init__(
+            *(num_features, num_steps),
+            eps=eps,
+            momentum=momentum,
+            process_group=process_group,
+        )
         self.weight = nn.Parameter(torch.ones(self.rows, num_features))
 
     @property

@@ -1,5 +1,7 @@
 """The norms that BNTT is compared with (M8)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -23,8 +25,14 @@ class SharedBN(TemporalNorm):
         *,
         eps: float = 1e-5,
         momentum: float = 0.1,
+        process_group: Any = None,
     ) -> None:
-        super().__init__(num_features, num_steps, eps=eps, momentum=momentum)
+        super().__init__(
+            *(num_features, num_steps),
+            eps=eps,
+            momentum=momentum,
+            process_group=process_group,
+        )
         self.weight = nn.Parameter(torch.ones(num_features))
         self.bias = nn.Parameter(torch.zeros(num_features))
 
@@ -62,6 +70,9 @@ class NoNorm(TemporalNorm):
     def __init__(self, num_features: int, num_steps: int) -> None:
         super().__init__(num_features, num_steps, eps=1.0)
         del self.running_mean, self.running_var
+
+    def check_batch(self, elements: int) -> None:
+        """Nothing is averaged, so any batch will do."""
 
     def affine(self, z: Tensor, start: int | None) -> tuple[Tensor, Tensor, Tensor]:
         """``z``, ones and zeros."""

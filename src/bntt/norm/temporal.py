@@ -1,11 +1,15 @@
 """What all temporal norms share: moments in, a scale and a shift per time-step out (M5)."""
 
+import math
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..arguments import floats, number, whole_number
 from ..ops import moments
-from ..processes import merge_moments
+from ..processes import merge_moments, merging
 from .elements import from_elements, to_elements
 
 
@@ -20,8 +24,12 @@ class TemporalNorm(nn.Module):
         num_steps: ``T``, the length of every training sequence.
         eps: Added to the variance.
         momentum: Weight of the newest batch in the running statistics.
+        process_group: Processes of ``torch.distributed`` whose batch statistics are merged,
+            as in ``SyncBatchNorm``; all of them if omitted. A group of one keeps them
+            apart. The attribute of this name may be set at any time.
 
     Raises:
+        TypeError: If an argument is of another type.
         ValueError: If a size is below 1, ``eps`` is not positive or ``momentum`` is
             outside ``[0, 1]``.
     """
@@ -30,21 +38,25 @@ class TemporalNorm(nn.Module):
     running_var: Tensor
 
     def __init__(
-        self, num_features: int, num_steps: int, *, eps: float, momentum: float = 0.1
+        self,
+        num_features: int,
+        num_steps: int,
+        *,
+        eps: float,
+        momentum: float = 0.1,
+        process_group: Any = None,
     ) -> None:
         super().__init__()
+        whole_number("num_features", num_features)
+        whole_number("num_steps", num_steps)
         if num_features < 1 or num_steps < 1:
             raise ValueError(
                 f"A norm needs at least one channel and one time-step, got "
                 f"num_features={num_features}, num_steps={num_steps}."
             )
-        if not eps > 0 or not 0 <= momentum <= 1:
-            raise ValueError(
-                f"`eps` must be positive and `momentum` lie in [0, 1], got eps={eps}, "
-                f"momentum={momentum}."
-            )
         self.num_features, self.num_steps = num_features, num_steps
-        self.eps, self.momentum = eps, momentum
+        self.eps, self.momentum, self.process_group = eps, momentum, process_group
+        self._check_settings()
         self.register_buffer("running_mean", torch.zeros(self.rows, num_features))
         self.register_buffer("running_var", torch.ones(self.rows, num_features))
 
@@ -75,22 +87,61 @@ class TemporalNorm(nn.Module):
                 sequence, so that one too short to train on is an error.
 
         Raises:
-            ValueError: If ``x`` has the wrong channels or time-steps.
+            TypeError: If ``x`` is no tensor or ``start`` no whole number.
+            ValueError: If ``x`` holds no floating-point numbers, has the wrong channels or
+                time-steps, or trains on one element per channel.
         """
+        self.check_currents(x, start)
         z, a, b = self.affine(to_elements(x), start)
         y = a[:, None] * z.to(a.dtype) + b[:, None]
         return from_elements(y.to(x.dtype), x.shape)
 
     def affine(self, z: Tensor, start: int | None) -> tuple[Tensor, Tensor, Tensor]:
         """``z`` (read this one), scale and shift for ``[T', M, C]`` currents."""
+        self._check_settings()
         steps = self._steps(z, start)
         if not self.training:
             return z, *self.rule(*self._running(steps), steps)
-        z, mean, var = moments(z)
-        mean, var, count = merge_moments(mean, var, z.shape[1])
+        z, mean, var = self._moments(z)
+        mean, var, count = merge_moments(mean, var, z.shape[1], self.process_group)
         mean, var, pooled = self.pool(mean, var)
         self._track(mean.detach(), var.detach(), count * pooled, steps)
         return z, *self.rule(mean, var, steps)
+
+    def check_currents(self, x: Any, start: Any = None) -> None:
+        """Refuse what cannot be read as currents ``[T, N, C, *S]`` from step ``start``.
+
+        Raises:
+            TypeError: If ``x`` is no tensor or ``start`` no whole number.
+            ValueError: If the type, axes, channels or device of ``x`` do not fit.
+        """
+        name = type(self).__name__
+        if start is not None:
+            whole_number("start", start)
+        floats(name, x, "(T, N, C, ...), time first", 3)
+        home = getattr(self, "running_mean", x).device
+        if x.device != home:
+            raise ValueError(
+                f"{name} has its statistics on {home}, but the input is on {x.device}. "
+                f"Move one of them with .to()."
+            )
+        if x.shape[2] != self.num_features:
+            raise ValueError(
+                f"{name} was built for {self.num_features} channels, got {x.shape[2]}: the "
+                f"input is read as (T, N, C, ...)."
+            )
+
+    def check_batch(self, elements: int) -> None:
+        """Refuse a training batch of so few elements per channel and time-step.
+
+        A network asks all its layers before the first of them moves its statistics.
+
+        Raises:
+            ValueError: If there would be no variance.
+        """
+        pooled = self.num_steps // self.rows
+        if self.training and elements * pooled * merging(self.process_group) < 2:
+            _refuse_few(elements)
 
     def extra_repr(self) -> str:
         """What distinguishes this layer, for ``print``."""
@@ -104,26 +155,25 @@ class TemporalNorm(nn.Module):
         rows = self.rows_of(steps)
         return self.running_mean[rows], self.running_var[rows]
 
+    def _moments(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if z.shape[1] or merging(self.process_group) == 1:
+            return moments(z)
+        # the other processes wait for this one, which has no sample, in backward too
+        nothing = z.sum(1, dtype=torch.promote_types(z.dtype, torch.float32))
+        return z, nothing, nothing.square()
+
     @torch.no_grad()
     def _track(self, mean: Tensor, var: Tensor, count: int, steps: slice) -> None:
         """Move the running statistics; their variance is unbiased (M5)."""
         if count < 2:
-            raise ValueError(
-                "Batch statistics of a single element have no variance: a batch of one "
-                "image reached a layer without space. Train with batch_size of at least 2."
-            )
+            _refuse_few(count)
         running_mean, running_var = self._running(steps)
         running_mean.lerp_(mean.to(running_mean.dtype), self.momentum)
         unbiased = var * (count / (count - 1))
         running_var.lerp_(unbiased.to(running_var.dtype), self.momentum)
 
     def _steps(self, z: Tensor, start: int | None) -> slice:
-        T, _, C = z.shape
-        if C != self.num_features:
-            raise ValueError(
-                f"{type(self).__name__} was built for {self.num_features} channels, got "
-                f"{C}: the input is read as (T, N, C, ...)."
-            )
+        T = len(z)
         first = start or 0
         whole = T == self.num_steps and first == 0
         if first < 0 or first + T > self.num_steps or (self.training and not whole):
@@ -143,8 +193,30 @@ class TemporalNorm(nn.Module):
             f"one part of a longer sequence, pass `start`."
         )
 
+    def _check_settings(self) -> None:
+        number("eps", self.eps)
+        number("momentum", self.momentum)
+        if not 0 < self.eps < math.inf or not 0 <= self.momentum <= 1:
+            raise ValueError(
+                f"`eps` must be positive and `momentum` lie in [0, 1], got eps={self.eps}, "
+                f"momentum={self.momentum}."
+            )
+
     def _allow_chunk(self, steps: slice) -> None:
         """Statistics of one time-step need no other: a sequence may come in parts."""
+
+
+def _refuse_few(elements: int) -> None:
+    if elements == 0:
+        raise ValueError(
+            "Batch statistics need at least one element, but no sample came. Drop empty "
+            "batches, or call .eval()."
+        )
+    raise ValueError(
+        "Batch statistics of a single element have no variance: a batch of one image "
+        "reached a layer without space. Train with batch_size of at least 2, or call "
+        ".eval()."
+    )
 
 
 def pooled(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
