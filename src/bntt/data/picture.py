@@ -210,7 +210,9 @@ def _middle(picture: Any, sides: tuple[int, int]) -> Any:
         down = max(1, round(across * height / width))
     left, top = (picture.width - across) // 2, (picture.height - down) // 2
     colours = _converted(picture, "L" if picture.mode in GREY else "RGB")
-    middle = colours.crop((left, top, left + across, top + down))
+    middle = colours
+    if middle.size != (across, down):  # or a huge picture would be copied for nothing
+        middle = colours.crop((left, top, left + across, top + down))
     shrinks = across >= width and down >= height
     filters = _pillow().Image.Resampling
     return middle.resize((width, height), filters.BOX if shrinks else filters.BICUBIC)
