@@ -1,10 +1,13 @@
 """Image files of every kind as pixels; damaged ones are named."""
 
+import os
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from command import ENVIRONMENT
 from made_up_images import pixels, write_image
 from PIL import Image
 
@@ -184,3 +187,41 @@ def test_a_channel_that_is_all_one_value_is_left_as_it_is_and_said():
     assert note.startswith("The pixels of channel 2 are the same in all training images")
     from_memory = moments(torch.from_numpy(images))
     assert from_memory == (mean, std, note)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for read in (lambda path: decode(path, 3), lambda path: read_picture(path, 3, 8)):
+        with pytest.raises(ValueError, match=r"pipe\.png is a pipe, a socket or a device"):
+            read(tmp_path / "pipe.png")
+
+
+def test_postscript_is_a_program_and_not_run(tmp_path):
+    Image.fromarray(pixels(1)).save(tmp_path / "drawing.eps")
+    with pytest.raises(ValueError, match=r"drawing\.eps .*PostScript, a program, which is"):
+        decode(tmp_path / "drawing.eps", 3)
+
+
+BOMBED = """
+import resource, sys
+from pathlib import Path
+from bntt.data.picture import read
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(read(Path(sys.argv[1]), 1, (8, 8)).pixels.sum())
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_huge_picture_takes_few_bytes_a_pixel(tmp_path, mode):
+    side = 3500
+    Image.new("RGBA", (side, side), (9, 9, 9, 128)).convert(mode).save(tmp_path / "b.png")
+    done = subprocess.run(
+        [sys.executable, "-c", BOMBED, str(tmp_path / "b.png")],
+        env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert int(done.stdout.split()[1]) < 14 * side**2 >> 20, "megabytes"

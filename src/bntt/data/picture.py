@@ -123,6 +123,8 @@ def _opened(
             picture = _opaque(picture)
             picture = _middle(picture, sides) if sides else picture
             pixels = np.asarray(_converted(picture, MODES[channels]))
+    except MemoryError as error:
+        raise MemoryError(f"{path} has too many pixels for the memory. {error}") from error
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise _unreadable(path, error) from error
     return Decoded(_channels_first(pixels, channels), peak, white)
