@@ -1,15 +1,17 @@
 """AEDAT 4: what the library gives is taken over; without it, it is asked for by name."""
 
 import base64
+import importlib.metadata
+import pickle
 import sys
-import types
+import threading
 import zlib
 
 import numpy as np
 import pytest
 from made_up_events import make_up, rows, take, write
 
-from bntt.data.events import read_aedat4, read_recording
+from bntt.data.events import aedat4_worker, read_aedat4, read_recording
 
 FIRST_LINE = b"#!AER-DAT4.0\r\n"
 THREE_EVENTS = (
@@ -30,27 +32,40 @@ def table(events):
     return np.array(list(zip(*columns, strict=True)), dtype=EVENTS)
 
 
+FAKE = """
+import os, pickle, sys, time
+from pathlib import Path
+
+STREAMS, PACKETS = pickle.loads(Path(__file__).with_suffix(".pickle").read_bytes())
+
+class Panic(BaseException):
+    pass
+
+class Decoder:
+    def __init__(self, path):
+        print("not an answer")
+
+    def id_to_stream(self):
+        return STREAMS
+
+    def __iter__(self):
+        for packet in PACKETS:
+            if "raise" in packet:
+                raise packet["raise"]
+            if "run" in packet:
+                exec(packet["run"])
+            yield packet
+"""
+
+
 @pytest.fixture
 def decoded(tmp_path, monkeypatch):
     """Put a library in place that decodes every file to these packets; return a file."""
 
     def install(streams, packets):
-        class Decoder:
-            def __init__(self, path):
-                assert path.endswith("a.aedat4")
-
-            def id_to_stream(self):
-                return streams
-
-            def __iter__(self):
-                for packet in packets:
-                    if isinstance(packet, Exception):
-                        raise packet
-                    yield packet
-
-        library = types.ModuleType("aedat")
-        library.Decoder = Decoder  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "aedat", library)
+        write(tmp_path / "aedat.py", FAKE.encode())
+        write(tmp_path / "aedat.pickle", pickle.dumps((streams, packets)))
+        monkeypatch.syspath_prepend(tmp_path)
         return write(tmp_path / "a.aedat4", FIRST_LINE)
 
     return install
@@ -92,16 +107,88 @@ def test_an_event_outside_the_sensor_is_refused(decoded):
 
 def test_what_the_library_says_of_a_damaged_file_is_passed_on(decoded):
     events = {"stream_id": 0, "events": table(make_up(3))}
-    path = decoded({0: stream()}, [events, RuntimeError("unexpected end of file")])
-    expected = r"a\.aedat4 \(14 bytes\) cannot be decoded: unexpected end of file\. Trunc"
+    path = decoded({0: stream()}, [events, {"raise": OSError("unexpected end of file")}])
+    expected = (
+        r"a\.aedat4 \(14 bytes\) cannot be decoded: OSError: unexpected end of file\. Trunc"
+    )
     with pytest.raises(ValueError, match=expected):
+        read_aedat4(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("os.abort()", r"the process that decodes it ended with -6"),
+        ("print('x' * 10**6, flush=True); os._exit(3)", r"ended with 3: x+\."),
+        ("sys.stderr.write('free(): invalid\\n'); os.abort()", r"ended .*: free\(\): inv"),
+        ("raise Panic('range end out of bounds')", r"Panic: range end out of bounds"),
+        ("bytearray(1 << 36)", "MemoryError"),
+        ("sys.exit(0)", "SystemExit"),
+    ],
+)
+def test_a_file_that_ends_the_process_which_decodes_it_is_refused(decoded, code, why):
+    path = decoded({0: stream()}, [{"run": code}])
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"a\.aedat4 .* cannot be decoded: .*{why}"):
+            read_aedat4(path)
+
+
+def test_a_file_that_takes_for_ever_is_given_up(decoded, monkeypatch):
+    path = decoded({0: stream()}, [{"run": "time.sleep(100)"}])
+    monkeypatch.setattr(aedat4_worker, "PATIENCE_S", 0.5)
+    with pytest.raises(ValueError, match=r"a\.aedat4 .* ended with -9"):
+        read_aedat4(path)
+
+
+def test_one_process_serves_many_files_and_as_many_as_there_are_threads(decoded):
+    events = make_up(30, width=346, height=260)
+    path = decoded({1: stream()}, [{"stream_id": 1, "events": table(events)}])
+    processes = set()
+    for _ in range(5):
+        assert rows(read_aedat4(path)) == rows(events)
+        processes |= {worker.process.pid for worker in aedat4_worker._idle}
+    assert len(processes) == 1
+    got = []
+    threads = [
+        threading.Thread(target=lambda: got.append(rows(read_aedat4(path))))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == [rows(events)] * 4
+
+
+@pytest.mark.parametrize("sides", [(0, 260), (346, None), (1 << 31, 260)])
+def test_a_sensor_that_cannot_be_is_refused(decoded, sides):
+    events = {"stream_id": 1, "events": table(make_up(9))}
+    path = decoded({1: stream(width=sides[0], height=sides[1])}, [events])
+    with pytest.raises(ValueError, match=r"a\.aedat4 says that its sensor has"):
+        read_aedat4(path)
+
+
+def test_times_beyond_64_bits_are_refused(decoded):
+    events = table(make_up(9))
+    events["t"][4] = 2**64 - 5
+    path = decoded({1: stream()}, [{"stream_id": 1, "events": events}])
+    with pytest.raises(ValueError, match=r"a\.aedat4 holds events of impossible times"):
+        read_aedat4(path)
+
+
+@pytest.mark.parametrize("version", ["2.2.0", "1.9", "2"])
+def test_a_library_that_misreads_frames_is_refused(tmp_path, monkeypatch, version):
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
+    path = write(tmp_path / "a.aedat4", FIRST_LINE)
+    pytest.importorskip("aedat", reason="aedat (bntt[aedat4]) is not installed")
+    with pytest.raises(ImportError, match=rf"a\.aedat4 .* aedat {version} misreads"):
         read_aedat4(path)
 
 
 def test_without_the_library_it_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "aedat", None)
     path = write(tmp_path / "a.aedat4", FIRST_LINE)
-    with pytest.raises(ImportError, match=r"a\.aedat4 .*pip install bntt\[aedat4\]"):
+    with pytest.raises(ImportError, match=r"a\.aedat4 .*pip install .*\[aedat4\]"):
         read_aedat4(path)
 
 

@@ -1,20 +1,25 @@
 """AEDAT 4, as iniVation's DV writes it: read by the library `aedat`."""
 
-import importlib
-from collections import Counter
+import importlib.metadata
+import importlib.util
+import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ...config.values import LONGEST_SIDE
 from ...extras import how_to_install
+from .aedat4_worker import decode
 from .aedat_header import check_version
 from .file import check_recording
 from .recording import Events, on_sensor
+from .sensor import Sides
 
 LONGEST_VERSION = 64
 """Bytes that certainly hold the first line."""
+OLDEST = (2, 3)
+"""The first version of the library that reads frames of 16 bits."""
 
 
 def read_aedat4(path: str | Path, outside: str = "refuse") -> Events:
@@ -36,48 +41,57 @@ def read_aedat4(path: str | Path, outside: str = "refuse") -> Events:
     check_recording(path)
     with path.open("rb") as file:
         check_version(path, file.read(LONGEST_VERSION), "4.0")
-    streams, packets, skipped = _decode(path, _library(path))
-    if not packets:
-        kinds = ", ".join(sorted(stream["type"] for stream in streams.values()))
+    _check_library(path)
+    found, events = _decoded(path)
+    streams = found["streams"]
+    if not len(events):
+        kinds = ", ".join(sorted(str(stream["type"]) for stream in streams.values()))
         raise ValueError(f"{path} holds no events; its streams: {kinds or 'none'}.")
-    chosen, *others = sorted(packets)
-    for stream in others:
-        skipped[f"events of stream {stream}"] = sum(map(len, packets[stream]))
-    events = np.concatenate(packets[chosen])
-    width, height = int(streams[chosen]["width"]), int(streams[chosen]["height"])
-    columns = events["x"], events["y"], events["t"], events["on"]
-    return on_sensor(path, columns, (width, height), skipped=skipped, outside=outside)
+    if (events["t"] > np.iinfo(np.int64).max).any():
+        raise ValueError(f"{path} holds events of impossible times. Get the file again.")
+    return on_sensor(
+        path,
+        (events["x"], events["y"], events["t"], events["on"]),
+        _sensor(path, streams[str(found["chosen"])]),
+        skipped=found["skipped"],
+        outside=outside,
+    )
 
 
-def _decode(
-    path: Path, library: ModuleType
-) -> tuple[dict[int, dict[str, Any]], dict[int, list[np.ndarray]], dict[str, int]]:
-    """Return what the streams are, the events of each, and how much else there is."""
-    packets: dict[int, list[np.ndarray]] = {}
-    others: Counter[str] = Counter()
+def _decoded(path: Path) -> tuple[dict[str, Any], np.ndarray]:
     try:
-        decoder = library.Decoder(str(path))
-        for packet in decoder:
-            if len(packet.get("events", ())):
-                packets.setdefault(packet["stream_id"], []).append(packet["events"])
-            for kind in ("imus", "triggers"):
-                others[kind] += len(packet.get(kind, ()))
-            others["frames"] += "frame" in packet
-        streams = decoder.id_to_stream()
-    except Exception as error:  # what the library raises is not documented
+        return decode(path)
+    except ValueError as error:
         why = " ".join(str(error).split())[:200]
         raise ValueError(
             f"{path} ({path.stat().st_size} bytes) cannot be decoded: {why}. Truncated or "
             f"damaged? Get the file again."
         ) from error
-    return streams, packets, {kind: count for kind, count in others.items() if count}
 
 
-def _library(path: Path) -> ModuleType:
-    try:
-        return importlib.import_module("aedat")
-    except ImportError as error:
+def _sensor(path: Path, stream: dict[str, Any]) -> Sides:
+    width, height = stream["width"], stream["height"]
+    if not all(type(side) is int and 0 < side <= LONGEST_SIDE for side in (width, height)):
+        raise ValueError(
+            f"{path} says that its sensor has {width} x {height} pixels. Damaged? Get the "
+            f"file again."
+        )
+    return width, height
+
+
+def _check_library(path: Path) -> None:
+    if importlib.util.find_spec("aedat") is None:
         raise ImportError(
             f"{path} is AEDAT 4, which is read with the library aedat, and that is not "
             f"installed: {how_to_install('aedat4')}"
-        ) from error
+        )
+    try:
+        version = importlib.metadata.version("aedat")
+    except importlib.metadata.PackageNotFoundError:  # one that was not installed by pip
+        return
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST:
+        raise ImportError(
+            f"{path} is AEDAT 4, but the library aedat {version} misreads files with "
+            f"frames of 16 bits. Get a newer one: {how_to_install('aedat4')}"
+        )
