@@ -18,6 +18,9 @@ settings.register_profile(
 )
 settings.load_profile("bntt")
 
+with torch.device("meta"):
+    torch.empty(0)  # torch notes once which functions make tensors: the true ones
+
 THREADS = min(2, os.cpu_count() or 1)
 
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from small_runs import same, tensors
 
-from bntt import checkpoint
+from bntt import checkpoint, header
 from bntt.surrogate import ATan
 from bntt.vgg import vgg5
 
@@ -75,17 +75,17 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_newer_format_is_refused(net, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+        patch.setattr(header, "FORMAT", header.FORMAT + 1)
         checkpoint.save(tmp_path / "a", net)
-    with pytest.raises(ValueError, match=r"newer bntt \(format 2, .* up to 1\). Upgrade"):
+    with pytest.raises(ValueError, match=r"newer bntt \(format 3, .* up to 2\). Take a newer clone"):
         checkpoint.load(tmp_path / "a")
 
 
 def test_a_tensor_too_many_is_refused(net, tmp_path):
     checkpoint.save(tmp_path / "a", net)
-    header = {"format": 1, "config": net.config, "info": {}}
+    text = json.dumps({"format": 2, "config": net.config, "info": {}})
     more = {**tensors(tmp_path / "a"), "hidden.bias": torch.zeros(512)}
-    save_file(more, tmp_path / "a", metadata={"bntt": json.dumps(header)})
+    save_file(more, tmp_path / "a", metadata={"bntt": text})
     with pytest.raises(ValueError, match="vgg5 that it describes: hidden.bias. It was"):
         checkpoint.load(tmp_path / "a")
 

@@ -3,8 +3,9 @@
 __version__ = "0.1.0"
 
 from . import startup  # noqa: F401 - first, before what takes seconds
-from .architectures import build
+from .architectures import build, register
 from .checkpoint import load
+from .checkpoint import save_network as save
 from .config import Recipe, load_recipe
 from .encode import Direct, Poisson
 from .hardware import keep_freed_memory
@@ -41,6 +42,8 @@ __all__ = [
     "load",
     "load_recipe",
     "load_reference",
+    "register",
+    "save",
     "vgg5",
     "vgg7",
     "vgg9",

@@ -1,7 +1,11 @@
-"""Checkpoints: safetensors with the network's description in the header; never pickle."""
+"""Checkpoints: safetensors with the network's description in the header; never pickle.
 
-import json
+The format, and how other programs read it: docs/checkpoints.md.
+"""
+
 from collections.abc import Mapping
+from dataclasses import fields, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
+from . import header
 from .architectures import build
+from .description import LAYER_KEYS, NetworkConfig
 from .files import replacing
 from .network import Network
-
-FORMAT = 1
-"""Raised when a file of today could no longer be read as it was meant."""
+from .twin import first_difference, same_kind
 
 
 def save(
@@ -28,20 +32,82 @@ def save(
 
     Args:
         path: Ends in ``.safetensors`` by custom.
-        net: Its weights, running statistics and configuration are kept.
+        net: Its weights, running statistics and description are kept.
         extra: Further tensors, such as an optimiser's, under names that contain ``/``.
         info: Further plain values.
 
     Raises:
+        ValueError: If the network is none that a description has words for, so that
+            loading would give another one; or a tensor holds NaN or infinity. A file that
+            was there stays.
         OSError: If the folder cannot be written or the disk is full.
     """
+    config = described(net)
     tensors = {**net.state_dict(), **(extra or {})}
     tensors = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
-    header = {"format": FORMAT, "config": net.config, "info": dict(info or {})}
+    if (name := first_nonfinite(tensors)) is not None:
+        raise ValueError(
+            f"{name} holds NaN or infinity, so the network was not saved to {path}: "
+            f"training has diverged. Go back to an earlier checkpoint, and lower the "
+            f"learning rate."
+        )
     # as bytes: safetensors' own file would be readable by its owner only
-    content = serialize(tensors, metadata={"bntt": json.dumps(header)})
+    content = serialize(tensors, metadata={"bntt": header.written(config, info or {})})
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def save_network(net: Network, path: str | Path) -> None:
+    """Write a network into a file that :func:`bntt.load` reads.
+
+    Written are its weights, its running statistics, and a description of everything else
+    (docs/checkpoints.md), read from the layers as they are now. The file is replaced at
+    once, or not at all.
+
+    Args:
+        net: The network; on any device, of any floating-point type.
+        path: Ends in ``.safetensors`` by custom.
+
+    Raises:
+        ValueError: If the network is none that a description has words for, so that
+            loading would give another one; or if a tensor holds NaN or infinity.
+        OSError: If the folder cannot be written or the disk is full.
+    """
+    save(path, net)
+
+
+def described(net: Network) -> NetworkConfig:
+    """The description of a network, once it is certain that it describes all of it.
+
+    Raises:
+        ValueError: Naming what it has no words for.
+    """
+    if not isinstance(net, Network):
+        raise ValueError(
+            f"Only a bntt.Network can be saved as a checkpoint (bntt.save(net, path)), got "
+            f"a {type(net).__name__}. If that wraps one (DistributedDataParallel: .module, "
+            f"torch.compile: ._orig_mod), save what is inside."
+        )
+    config = net.description
+    names = {*(entry.name for entry in fields(config)), *config.options}
+    if (difference := first_difference(net, blank(config), names)) is not None:
+        raise ValueError(
+            f"This {net.arch} cannot be saved as a checkpoint, which describes networks by "
+            f"the arguments that build them: {difference}. Undo the change, save "
+            f"net.state_dict() instead, or write a network of your own and register it "
+            f"(bntt.register)."
+        )
+    return config
+
+
+def blank(config: NetworkConfig) -> Network:
+    """The network that is described, without memory for its weights (on the meta device).
+
+    Raises:
+        ValueError: If the values contradict each other.
+    """
+    with torch.device("meta"):
+        return build(**config.to_config())
 
 
 def load(path: str | Path) -> Network:
@@ -49,60 +115,32 @@ def load(path: str | Path) -> Network:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a checkpoint of this library, or incomplete.
+        ValueError: If it is not a checkpoint of this library, is incomplete, or holds NaN
+            or infinity; or if its network is of a class that was not registered.
     """
     return read(path)[0]
 
 
 def read(path: str | Path) -> tuple[Network, dict[str, Tensor], dict[str, Any]]:
-    """The network, the extra tensors and the extra values of a checkpoint."""
-    tensors, header = _read(Path(path))
-    net = build(**header["config"])
-    names = set(net.state_dict())
+    """The network, the extra tensors and the extra values of a checkpoint.
+
+    Raises:
+        FileNotFoundError: As :func:`load`.
+        ValueError: As :func:`load`.
+    """
+    path = Path(path)
+    tensors, config, info = _read(path)
     extra = {name: value for name, value in tensors.items() if "/" in name}
     weights = {name: value for name, value in tensors.items() if "/" not in name}
-    if set(weights) != names:
-        odd = sorted(set(weights) ^ names)[:3]
-        raise ValueError(
-            f"{path} does not hold the tensors of the {header['config']['arch']} that it "
-            f"describes: {', '.join(odd)}. It was changed or cut; take another checkpoint."
-        )
-    net.to(weights["output.weight"].dtype)
-    try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(f"{path} holds tensors of the wrong shape: {error}") from error
-    return net.eval(), extra, header["info"]
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no checkpoint {path}. A run folder holds best.safetensors and "
-            f"last.safetensors once its first epoch is over."
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a readable safetensors file ({error}). It may be cut short or "
-            f"of another format; checkpoints of the authors' code go through "
-            f"bntt.load_reference."
-        ) from error
-    if "bntt" not in metadata:
-        raise ValueError(
-            f"{path} is a safetensors file, but not one that bntt wrote: its header "
-            f"describes no network."
-        )
-    header = json.loads(metadata["bntt"])
-    if header["format"] > FORMAT:
-        raise ValueError(
-            f"{path} was written by a newer bntt (format {header['format']}, this one "
-            f"reads up to {FORMAT}). Take a newer clone of bntt."
-        )
-    return tensors, header
+    with torch.random.fork_rng(devices=[]):  # to load a file is not to draw from the RNG
+        net = build(**config.to_config())
+    net.load_state_dict(weights, assign=True)
+    # wide enough for all that the buffers of any network can have held
+    wide = reduce(torch.promote_types, (v.dtype for v in weights.values()), torch.float32)
+    for name in ("mean", "std"):
+        values = torch.tensor(getattr(config, name), dtype=wide)
+        setattr(net, name, values.reshape(-1, 1, 1))
+    return net.eval(), extra, info
 
 
 def first_nonfinite(tensors: Mapping[str, Tensor]) -> str | None:
@@ -111,6 +149,89 @@ def first_nonfinite(tensors: Mapping[str, Tensor]) -> str | None:
         if value.is_floating_point() and not _finite(value.detach()):
             return name
     return None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], NetworkConfig, dict[str, Any]]:
+    """All that is in the file, once nothing in it contradicts anything else."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no checkpoint {path}. A run folder holds best.safetensors and "
+            f"last.safetensors once its first epoch is over."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if "bntt" not in metadata:
+                raise ValueError(
+                    f"{path} is a safetensors file, but not one that bntt wrote: its "
+                    f"header describes no network."
+                )
+            config, info = header.parsed(metadata["bntt"], path)
+            names = list(file.keys())
+            shapes = {n: tuple(file.get_slice(n).get_shape()) for n in names}
+            twin = _twin(config, path)
+            _check_shapes(shapes, twin, path)
+            # copies, so that the file is not kept open and can be replaced
+            tensors = {name: file.get_tensor(name).clone() for name in names}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a readable safetensors file ({error}). It may be cut short or "
+            f"of another format; checkpoints of the authors' code go through "
+            f"bntt.load_reference."
+        ) from error
+    _check_values(tensors, twin, path)
+    return tensors, config, info
+
+
+def _twin(config: NetworkConfig, path: Path) -> Network:
+    """The network of the file's description, which costs no memory."""
+    try:
+        twin = blank(config)
+        built = replace(config, **twin.built_values())
+    except Exception as error:  # values that do not go together fail anywhere
+        raise ValueError(
+            f"{path} describes a network that cannot be built: {error}"
+        ) from error
+    for name in (*LAYER_KEYS, "options"):
+        wanted, got = getattr(config, name), getattr(built, name)
+        if wanted is not None and wanted != got:
+            raise ValueError(
+                f"{path} describes a {config.arch} with {name}={wanted!r}, but such a "
+                f"network has {got!r}. It was changed; take another checkpoint."
+            )
+    return twin
+
+
+def _check_shapes(shapes: dict[str, tuple[int, ...]], twin: Network, path: Path) -> None:
+    needed = {name: tuple(value.shape) for name, value in twin.state_dict().items()}
+    weights = {name for name in shapes if "/" not in name}
+    if weights != needed.keys():
+        odd = sorted(weights ^ needed.keys())[:3]
+        raise ValueError(
+            f"{path} does not hold the tensors of the {twin.arch} that it describes: "
+            f"{', '.join(odd)}. It was changed or cut; take another checkpoint."
+        )
+    for name, shape in needed.items():
+        if shapes[name] != shape:
+            raise ValueError(
+                f"{path} holds a tensor of the wrong shape: {name} has {shapes[name]}, and "
+                f"the {twin.arch} that it describes has {shape}. It was changed; take "
+                f"another checkpoint."
+            )
+
+
+def _check_values(tensors: dict[str, Tensor], twin: Network, path: Path) -> None:
+    for name, value in twin.state_dict().items():
+        if not same_kind(tensors[name], value):
+            raise ValueError(
+                f"{path} holds {name} as {tensors[name].dtype}, where a network has "
+                f"floating-point numbers. It was changed; take another checkpoint."
+            )
+    if (name := first_nonfinite(tensors)) is not None:
+        raise ValueError(
+            f"{path}: {name} holds NaN or infinity. The training that wrote it had "
+            f"diverged; take an earlier checkpoint."
+        )
 
 
 def _finite(value: Tensor) -> bool:

@@ -1,14 +1,18 @@
 """What every network shares: coding before its layers, the running mean behind them."""
 
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from . import encode, norm
+from . import norm
+from .arguments import has_values
+from .description import LAYER_KEYS, NetworkConfig, encoder_name
+from .layer_values import of_layers, own_arguments, value_of
 from .neuron import LIF, NormLIF, Readout
-from .surrogate import Surrogate, Triangle, from_config
 
 
 class Network(nn.Module):
@@ -26,43 +30,43 @@ class Network(nn.Module):
     output: nn.Linear
     """The read-out."""
 
-    def __init__(
-        self,
-        arch: str,
-        *,
-        num_classes: int,
-        num_steps: int,
-        leak: float,
-        in_channels: int = 3,
-        image_size: int = 32,
-        norm: str = "bntt",
-        window: int = 1,
-        encoder: str = "poisson",
-        permutation: int = 0,
-        v_threshold: float = 1.0,
-        surrogate: Surrogate | dict[str, Any] = Triangle(),
-        mean: tuple[float, ...] | list[float] | None = None,
-        std: tuple[float, ...] | list[float] | None = None,
-        class_names: tuple[str, ...] | list[str] | None = None,
-    ) -> None:
+    def __init__(self, arch: str, **config: Any) -> None:
         super().__init__()
-        at_least_one(
-            num_classes=num_classes,
-            num_steps=num_steps,
-            in_channels=in_channels,
-            image_size=image_size,
-        )
-        if isinstance(surrogate, dict):
-            surrogate = from_config(surrogate)
-        self.arch, self.num_classes, self.num_steps = arch, num_classes, num_steps
-        self.in_channels, self.image_size, self.leak = in_channels, image_size, leak
-        self.norm_name, self.window = norm, window
-        self.encoder_name, self.permutation = encoder, permutation
-        self.encoder = encode.make(encoder, permutation)
-        self.class_names = _class_names(class_names, num_classes)
-        self.v_threshold, self.surrogate = v_threshold, surrogate
+        self._given = given = NetworkConfig(arch=arch, **config)
+        self._made = 0
+        self.arch, self.num_classes = given.arch, given.num_classes
+        self.num_steps = given.num_steps
+        self.in_channels, self.image_size = given.in_channels, given.image_size
+        self.encoder, self.class_names = given.encoder, given.class_names
+        self.geometry = given.geometry
         self.readout = Readout()
-        self._set_normalisation(mean, std)
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(given, name), dtype=torch.float32)
+            self.register_buffer(name, values.reshape(-1, 1, 1), persistent=False)
+
+    leak = of_layers("leak", "Fraction of membrane potential that a step keeps.")
+    v_threshold = of_layers("v_threshold", "Firing threshold.")
+    reset = of_layers("reset", "What a spike does to the membrane potential.")
+    detach_reset = of_layers("detach_reset", "Whether backward ignores the reset.")
+    surrogate = of_layers("surrogate", "What backward uses in place of the step's slope.")
+    norm_name = of_layers("norm", "What recipes call the norms.", settable=False)
+    window = of_layers("window", "Time-steps that share statistics.", settable=False)
+
+    @property
+    def encoder_name(self) -> str:
+        """What recipes call the encoder."""
+        return encoder_name(self.encoder)
+
+    @property
+    def permutation(self) -> int:
+        """Seed of the order of permuted pixels; 0 if they come in reading order."""
+        return getattr(self.encoder, "permutation", None) or 0
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, and of the images that :meth:`normalize` returns."""
+        types = (p.dtype for p in self.parameters() if p.is_floating_point())
+        return next(types, torch.float32)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -130,37 +134,75 @@ class Network(nn.Module):
                 f"{self.num_steps}, or train with --set num_steps={num_steps}."
             )
 
-    def normalize(
-        self, images: UInt8[Tensor, "N C H W"] | UInt8[Tensor, "N T C H W"]
-    ) -> Float[Tensor, "N C H W"] | Float[Tensor, "T N C H W"]:
-        """Bytes as the network learned them: ``(x / 255 − mean) / std``.
+    def normalize(self, images: Tensor) -> Tensor:
+        """Images as the network learned them, ``(x − mean) / std``, in its weights' type.
 
-        Frames of events ``[N, T, C, H, W]`` also come out time first, as :meth:`forward`
-        takes them.
+        Args:
+            images: Bytes, of which 255 is white, or floating-point numbers in [0, 1], as
+                ``ToTensor`` leaves them; ``[N, C, H, W]``, or frames of events
+                ``[N, T, C, H, W]``, which come out time first, as :meth:`forward` takes
+                them.
+
+        Raises:
+            ValueError: If the shape does not fit, the images are neither of the two types,
+                or numbers lie outside [0, 1]. That last is not looked at while a graph is
+                traced (``torch.compile``, ``torch.export``), nor on meta tensors.
         """
-        x = (images / 255 - self.mean) / self.std
+        if images.ndim not in (4, 5) or images.shape[-3] != self.in_channels:
+            raise ValueError(
+                f"`normalize` takes images (N, {self.in_channels}, H, W) or frames "
+                f"(N, T, {self.in_channels}, H, W), got shape {tuple(images.shape)}."
+            )
+        # statistics of images deserve more digits than half precision has
+        wide = torch.float64 if self.dtype == torch.float64 else torch.float32
+        x = _unit(images, wide)
+        x = ((x - self.mean.to(wide)) / self.std.to(wide)).to(self.dtype)
         return x.transpose(0, 1) if x.ndim == 5 else x
 
     @property
+    def description(self) -> NetworkConfig:
+        """What this network is now, read from its layers; with its weights, all of it.
+
+        Raises:
+            ValueError: If a layer, the encoder or an attribute is none that a description
+                has words for.
+        """
+        try:
+            return NetworkConfig(
+                arch=self.arch,
+                num_classes=self.num_classes,
+                num_steps=self.num_steps,
+                in_channels=self.in_channels,
+                image_size=self.image_size,
+                encoder=self.encoder,
+                permutation=self.permutation,
+                mean=self.mean.flatten().tolist(),
+                std=self.std.flatten().tolist(),
+                class_names=self.class_names,
+                geometry=self.geometry,
+                **self.built_values(),
+            )
+        except (TypeError, RuntimeError) as error:  # such as a tensor for a number
+            raise ValueError(f"{self.arch} cannot be described: {error}") from error
+
+    def built_values(self) -> dict[str, Any]:
+        """What the layers say of themselves, and the options of a user's network.
+
+        Raises:
+            ValueError: As :attr:`description`.
+        """
+        values = {name: self._of_layers(name) for name in LAYER_KEYS}
+        options = {name: self._option(name) for name in own_arguments(type(self))}
+        return {**values, "options": options}
+
+    @property
     def config(self) -> dict[str, Any]:
-        """Plain values from which :func:`build` makes the same architecture."""
-        return {
-            "arch": self.arch,
-            "num_classes": self.num_classes,
-            "num_steps": self.num_steps,
-            "leak": self.leak,
-            "in_channels": self.in_channels,
-            "image_size": self.image_size,
-            "norm": self.norm_name,
-            "window": self.window,
-            "encoder": self.encoder_name,
-            "permutation": self.permutation,
-            "v_threshold": self.v_threshold,
-            "surrogate": self.surrogate.to_config(),
-            "mean": self.mean.flatten().tolist(),
-            "std": self.std.flatten().tolist(),
-            "class_names": list(self.class_names),
-        }
+        """Plain values from which :func:`build` makes the same network, weights aside.
+
+        Raises:
+            ValueError: As :attr:`description`, and if a surrogate is not of this package.
+        """
+        return self.description.to_config()
 
     def extra_repr(self) -> str:
         """What a reader wants to know first, for ``print``."""
@@ -172,29 +214,73 @@ class Network(nn.Module):
         )
 
     def layer(self, channels: int) -> NormLIF:
-        """The norm and the neurons that follow a convolution or linear layer."""
-        lif = LIF(self.leak, self.v_threshold, surrogate=self.surrogate)
-        rule = norm.make(self.norm_name, channels, self.num_steps, self.window)
-        return NormLIF(rule, lif)
+        """The norm and the neurons that follow a convolution or linear layer.
+
+        To be called from the input on, since lists of values are in this order.
+        """
+        value = self._given.of_layer(self._made)
+        self._made += 1
+        rule = norm.make(
+            value["norm"],
+            channels,
+            self.num_steps,
+            value["window"],
+            eps=value["eps"],
+            momentum=value["momentum"],
+        )
+        # a surrogate for each layer: torch.compile lifts the numbers of a shared one twice
+        return NormLIF(
+            rule,
+            LIF(
+                value["leak"],
+                value["v_threshold"],
+                value["reset"],
+                copy(value["surrogate"]),
+                value["detach_reset"],
+            ),
+        )
 
     def draw_weights(self) -> None:
-        """Start every weight that is not a norm's Xavier-uniform with gain 2 (M15)."""
+        """Start every weight that is not a norm's Xavier-uniform with gain 2 (M15).
+
+        The last step of building: lists of values must be used up by now.
+        """
+        self._given.check_layers(self._made)
         for name, weight in self.named_parameters():
             if ".norm." not in name:
                 nn.init.xavier_uniform_(weight, gain=2)
 
-    def _set_normalisation(self, mean, std) -> None:
-        for name, values, default in (("mean", mean, 0.0), ("std", std, 1.0)):
-            values = [default] * self.in_channels if values is None else list(values)
-            if len(values) != self.in_channels:
-                raise ValueError(
-                    f"`{name}` needs one number per input channel, {self.in_channels}, "
-                    f"got {values}."
-                )
-            tensor = torch.tensor(values).reshape(-1, 1, 1)
-            self.register_buffer(name, tensor, persistent=False)
-        if not (self.std > 0).all():
-            raise ValueError(f"`std` must be positive, got {std}.")
+    def _of_layers(self, name: str) -> Any:
+        """The value that all layers share, or a tuple of one for each."""
+        values = [value_of(name, *layer) for layer in self._norms_and_neurons()]
+        if not values:
+            return getattr(self._given, name)
+        return values[0] if all(v == values[0] for v in values[1:]) else tuple(values)
+
+    def _set_layers(self, name: str, value: Any) -> None:
+        """Give every layer the value, or each its own."""
+        neurons = [layer.lif for _, layer in self._norms_and_neurons()]
+        if not neurons:
+            raise ValueError(f"{self.arch} has no layers whose `{name}` could be set.")
+        config = replace(self._given, **{name: value})
+        config.check_layers(len(neurons))
+        values = [config.of_layer(index) for index in range(len(neurons))]
+        names = ("leak", "v_threshold", "reset", "surrogate", "detach_reset")
+        for value in values:
+            LIF(**{name: value[name] for name in names})  # which checks the ranges
+        for lif, value in zip(neurons, values, strict=True):
+            setattr(lif, name, copy(value[name]))
+
+    def _norms_and_neurons(self) -> list[tuple[str, NormLIF]]:
+        return [(n, m) for n, m in self.named_modules() if isinstance(m, NormLIF)]
+
+    def _option(self, name: str) -> Any:
+        if not hasattr(self, name):
+            raise ValueError(
+                f"{type(self).__name__} takes `{name}`, but keeps no attribute of that "
+                f"name, so it cannot be described. Write self.{name} = {name} in __init__."
+            )
+        return getattr(self, name)
 
     def _check_input(self, x: Tensor) -> bool:
         """Whether ``x`` is coded already; refuse what fits neither way."""
@@ -228,11 +314,22 @@ def _shape(*sizes: int | str) -> str:
     return f"({', '.join(map(str, sizes))})"
 
 
-def _class_names(names, num_classes: int) -> tuple[str, ...]:
-    names = tuple(names or map(str, range(num_classes)))
-    if len(names) != num_classes:
+def _unit(images: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bytes and floating-point numbers alike in [0, 1]."""
+    if images.dtype == torch.uint8:
+        return images.to(dtype) / 255
+    if not images.is_floating_point():
         raise ValueError(
-            f"`class_names` needs one name per class, {num_classes}, got {len(names)}: "
-            f"{', '.join(names)}."
+            f"`normalize` takes bytes (uint8), or floating-point numbers in [0, 1], got "
+            f"{images.dtype}. Convert numbers from 0 to 255 with .to(torch.uint8)."
         )
-    return names
+    if has_values(images) and images.numel():
+        low, high = (bound.item() for bound in images.aminmax())
+        if not 0 <= low <= high <= 1:
+            raise ValueError(
+                f"`normalize` takes floating-point images in [0, 1], as ToTensor leaves "
+                f"them, got numbers from {low:g} to {high:g}. Divide by what white is, or "
+                f"give bytes (uint8); images that are normalised already go to the network "
+                f"as they are."
+            )
+    return images.to(dtype)

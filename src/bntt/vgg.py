@@ -87,7 +87,6 @@ class VGG(Network):
         self.layers.append(self.layer(plan["hidden"]))
         self.output = nn.Linear(plan["hidden"], self.num_classes, bias=False)
         self.draw_weights()
-        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def vgg5(**config: Any) -> VGG:

@@ -22,26 +22,43 @@ __all__ = [
     "to_elements",
 ]
 
-NORMS: dict[str, Callable[[int, int], TemporalNorm]] = {
+NORMS: dict[str, Callable[..., TemporalNorm]] = {
     "bntt": BNTT,
     "shared": SharedBN,
     "none": NoNorm,
 }
 
 
-def make(name: str, num_features: int, num_steps: int, window: int = 1) -> TemporalNorm:
+def make(
+    name: str,
+    num_features: int,
+    num_steps: int,
+    window: int = 1,
+    *,
+    eps: float | None = None,
+    momentum: float | None = None,
+) -> TemporalNorm:
     """The norm called ``name`` in recipes: ``"bntt"``, ``"shared"`` or ``"none"``.
 
+    ``eps`` and ``momentum`` are the norm's own if omitted.
+
     Raises:
-        ValueError: If there is no such norm, or a window is given to one that has none.
+        ValueError: If there is no such norm, or a window or the like is given to one that
+            has none.
     """
     if name not in NORMS:
         raise ValueError(f"Unknown norm {name!r}. Known: {', '.join(NORMS)}.")
+    given = {"eps": eps, "momentum": momentum}
+    given = {key: value for key, value in given.items() if value is not None}
     if name == "bntt":
-        return BNTT(num_features, num_steps, window=window)
+        return BNTT(num_features, num_steps, window=window, **given)
     if window != 1:
         raise ValueError(
             f"`window` groups the time-steps of norm='bntt'; norm={name!r} has no "
             f"statistics per time-step. Leave it at 1, got {window}."
         )
-    return NORMS[name](num_features, num_steps)
+    if name == "none" and given:
+        raise ValueError(
+            f"norm='none' has no statistics, so no {' and no '.join(given)}. Leave it out."
+        )
+    return NORMS[name](num_features, num_steps, **given)

@@ -1,0 +1,400 @@
+"""What a network is, in plain values: what builds it, and what its file says of it."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, no_type_check
+
+import numpy as np
+
+from . import encode
+from .arguments import number, whole_number, yes_or_no
+from .data.geometry import Geometry
+from .surrogate import KINDS, Surrogate, Triangle, from_config
+
+MOST = {
+    "num_classes": 1 << 20,
+    "num_steps": 1 << 16,
+    "in_channels": 1 << 16,
+    "image_size": 1 << 16,
+}
+"""Sizes beyond which no network is built: a mistake is told before memory is asked for."""
+
+LAYER_KEYS = (
+    "norm", "window", "eps", "momentum",
+    "leak", "v_threshold", "reset", "detach_reset", "surrogate",
+)  # fmt: skip
+"""What each layer has of its own: one value for all of them, or one per layer."""
+
+FORMAT_1_KEYS = (
+    "arch", "num_classes", "num_steps", "leak", "in_channels", "image_size", "norm",
+    "window", "encoder", "permutation", "v_threshold", "surrogate", "mean", "std",
+    "class_names",
+)  # fmt: skip
+"""What the headers of the first format hold; the defaults stand for everything else."""
+
+
+@no_type_check  # any value may come, and `__post_init__` says what is wrong with it
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Everything that makes a network but its weights and running statistics.
+
+    The keys of :data:`LAYER_KEYS` take one value for all layers, or a list of one for each,
+    from the input on.
+
+    Raises:
+        TypeError: If a value is of another type.
+        ValueError: If a value lies outside its range, or two contradict each other.
+    """
+
+    arch: str
+    """Its name, which :func:`bntt.build` knows."""
+    num_classes: int
+    num_steps: int
+    """``T``: time-steps of every training input."""
+    leak: float
+    """Fraction of membrane potential kept per time-step, in [0, 1]."""
+    in_channels: int = 3
+    image_size: int = 32
+    """Side of the images, in pixels."""
+    norm: str = "bntt"
+    """``"bntt"``, ``"shared"`` or ``"none"``."""
+    window: int = 1
+    """Time-steps that share the statistics of ``"bntt"``; divides ``num_steps``."""
+    eps: float | None = None
+    """Added to variances; None for the norm's own, and always for ``norm="none"``."""
+    momentum: float | None = None
+    """Weight of the newest batch in the running statistics, in [0, 1]; None likewise."""
+    v_threshold: float = 1.0
+    reset: str = "soft"
+    """``"soft"``, ``"hard"`` or ``"none"``."""
+    detach_reset: bool = True
+    surrogate: Surrogate = Triangle()
+    encoder: encode.Encoder | str = "poisson"
+    """The coding, or its name."""
+    encoder_parameters: Mapping[str, Any] | None = None
+    """What the coding is made with; its own defaults for what is left out."""
+    permutation: int = 0
+    """Seed of the order of ``"permuted"`` pixels; 0 with every other encoder."""
+    mean: tuple[float, ...] | None = None
+    """Per channel, of images in [0, 1]; 0 if None."""
+    std: tuple[float, ...] | None = None
+    """Likewise; 1 if None."""
+    class_names: tuple[str, ...] | None = None
+    """One per class; their numbers if None."""
+    geometry: Geometry | None = None
+    """How pictures and recordings become the input; None for arrays taken as they are."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of a registered network of the user's own, as JSON has them."""
+
+    def __post_init__(self) -> None:
+        """Hold every value to its type and range, and bring it into one form."""
+        _text("arch", self.arch)
+        for name, most in MOST.items():
+            self._set(name, _whole(name, getattr(self, name), 1, most))
+        for name in LAYER_KEYS:
+            self._set(name, _each(name, getattr(self, name)))
+        encoder = _encoder(self.encoder, self.permutation)
+        if self.encoder_parameters is not None:
+            encoder = _with_parameters(encoder, self.encoder_parameters)
+        self._set("encoder", encoder)
+        self._set("encoder_parameters", encoder_parameters(encoder))
+        self._set("permutation", getattr(self.encoder, "permutation", None) or 0)
+        self._set("mean", _per_channel("mean", self.mean, 0.0, self.in_channels))
+        self._set("std", _per_channel("std", self.std, 1.0, self.in_channels))
+        if not all(value > 0 for value in self.std):
+            raise ValueError(f"`std` must be positive, got {self.std}.")
+        self._set("class_names", _class_names(self.class_names, self.num_classes))
+        self._set("geometry", self._geometry())
+        self._set("options", _options(self.options))
+
+    @property
+    def encoder_name(self) -> str:
+        """What recipes call the encoder."""
+        return encoder_name(self.encoder)
+
+    def of_layer(self, index: int) -> dict[str, Any]:
+        """The values of :data:`LAYER_KEYS` for one layer.
+
+        Raises:
+            ValueError: If a list of values is too short.
+        """
+        return {name: _nth(name, getattr(self, name), index) for name in LAYER_KEYS}
+
+    def check_layers(self, count: int) -> None:
+        """Refuse a list that does not hold one value for each of ``count`` layers.
+
+        Raises:
+            ValueError: Naming the list.
+        """
+        for name in LAYER_KEYS:
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != count:
+                raise _wrong_length(name, value, count)
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain values, as JSON has them, of which :meth:`from_config` makes an equal one.
+
+        Raises:
+            ValueError: If a surrogate is not one of this package.
+        """
+        config = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        config |= {name: list(config[name]) for name in ("mean", "std", "class_names")}
+        for name in LAYER_KEYS:
+            if isinstance(config[name], tuple):
+                config[name] = list(config[name])
+        config["surrogate"] = _plain_surrogates(self.surrogate)
+        config["encoder"] = self.encoder_name
+        config["encoder_parameters"] = dict(self.encoder_parameters)
+        config["geometry"] = self.geometry and self.geometry.to_config()
+        config["options"] = dict(self.options)
+        return config
+
+    @classmethod
+    def from_config(cls, config: Any, keys: tuple[str, ...] | None = None):
+        """The description that :meth:`to_config` wrote.
+
+        Args:
+            config: What JSON held.
+            keys: All that it must hold; every one that :meth:`to_config` writes if omitted.
+
+        Raises:
+            TypeError: If a value is of another type.
+            ValueError: If a key is missing or unknown, or a value outside its range.
+        """
+        if not isinstance(config, Mapping):
+            raise TypeError(f"`config` must be an object, got {_said(config)}.")
+        every = keys or [entry.name for entry in fields(cls)]
+        if missing := [name for name in every if name not in config]:
+            raise ValueError(f"`config` has no {', '.join(missing)}.")
+        if unknown := sorted(map(str, set(config) - set(every))):
+            raise ValueError(f"`config` has an unknown key {', '.join(unknown[:3])}.")
+        for name in ("mean", "std", "class_names"):
+            if not isinstance(config[name], list):
+                raise TypeError(f"`{name}` must be a list, got {_said(config[name])}.")
+        _text("encoder", config["encoder"])
+        return cls(**{**config, "surrogate": _surrogates(config["surrogate"])})
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _geometry(self) -> Geometry | None:
+        if self.geometry is None:
+            return None
+        geometry = self.geometry
+        if not isinstance(geometry, Geometry):
+            geometry = Geometry.from_config(geometry)
+        for name in ("in_channels", "image_size"):
+            there = getattr(geometry, name.removeprefix("in_"))
+            if there != getattr(self, name):
+                raise ValueError(
+                    f"`geometry` makes images with {name}={there}, but the network takes "
+                    f"{name}={getattr(self, name)}."
+                )
+        return geometry
+
+
+def encoder_name(encoder: Any) -> str:
+    """What recipes call an encoder; the name of its class if it is not of this package."""
+    if type(encoder) is encode.Pixels and encoder.permutation is not None:
+        return "permuted"
+    for name, known in encode.ENCODERS.items():
+        if type(known) is type(encoder):
+            return name
+    return type(encoder).__name__
+
+
+def encoder_parameters(encoder: encode.Encoder) -> dict[str, Any]:
+    """What an encoder is made with, but for the order of pixels."""
+    names = (entry.name for entry in fields(encoder))
+    return {n: _plain(getattr(encoder, n)) for n in names if n != "permutation"}
+
+
+def _with_parameters(encoder: encode.Encoder, parameters: Any) -> encode.Encoder:
+    """The encoder with other parameters.
+
+    Raises:
+        TypeError: If they are no mapping, or one is of another type.
+        ValueError: If one is unknown or outside its range.
+    """
+    if not isinstance(parameters, Mapping):
+        raise TypeError(f"`encoder_parameters` must be an object, got {_said(parameters)}.")
+    if unknown := sorted(set(parameters) - set(encoder_parameters(encoder))):
+        raise ValueError(
+            f"`encoder_parameters` of {encoder_name(encoder)!r} has an unknown key "
+            f"{', '.join(unknown[:3])}."
+        )
+    return replace(encoder, **parameters)
+
+
+def plain_number(name: str, value: Any) -> float:
+    """A finite real number as Python's own, so that JSON gives back the very same.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is not finite.
+    """
+    number(name, value)
+    try:
+        value = float(value)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError(f"`{name}` must be finite, got {value}.")
+    return value
+
+
+def _each(name: str, value: Any) -> Any:
+    """The value of a layer key in its one form, or a tuple of them."""
+    if isinstance(value, (list, tuple)):
+        if not value:
+            raise ValueError(f"`{name}` needs one value, or one per layer, got none.")
+        return tuple(_layer_value(name, one) for one in value)
+    return _layer_value(name, value)
+
+
+def _layer_value(name: str, value: Any) -> Any:
+    match name:
+        case "norm" | "reset":
+            return _text(name, value)
+        case "window":
+            return _whole(name, value, 1, MOST["num_steps"])
+        case "detach_reset":
+            yes_or_no(name, value)
+            return value
+        case "surrogate":
+            if isinstance(value, Mapping):
+                return from_config(dict(value))
+            if not isinstance(value, Surrogate):
+                raise TypeError(f"`surrogate` must be a Surrogate, got {_said(value)}.")
+            return value
+        case "eps" | "momentum" if value is None:
+            return None
+        case _:
+            return plain_number(name, value)
+
+
+def _nth(name: str, value: Any, index: int) -> Any:
+    if not isinstance(value, tuple):
+        return value
+    if index >= len(value):
+        raise _wrong_length(name, value, index + 1)
+    return value[index]
+
+
+def _wrong_length(name: str, value: tuple[Any, ...], count: int) -> ValueError:
+    more = " or more" if count > len(value) else ""
+    return ValueError(
+        f"`{name}` needs one value, or one per layer, of which there are {count}{more}; "
+        f"got {len(value)}."
+    )
+
+
+def _plain_surrogates(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain_surrogates(one) for one in value]
+    if KINDS.get(type(value).__name__) is not type(value):
+        raise ValueError(
+            f"The surrogate {value} is not one of this package ({', '.join(KINDS)}), so it "
+            f"cannot be described in a checkpoint. Give the layers one of these before "
+            f"saving (net.surrogate = ...): it makes no difference to what the network "
+            f"answers."
+        )
+    return {name: _plain(entry) for name, entry in value.to_config().items()}
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of NumPy as Python's own."""
+    return float(value) if isinstance(value, np.floating) else value
+
+
+def _surrogates(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_surrogates(one) for one in value]
+    if not isinstance(value, dict):
+        raise TypeError(f"`surrogate` must be an object, got {_said(value)}.")
+    return from_config(value)
+
+
+def _encoder(value: Any, permutation: Any) -> encode.Encoder:
+    _whole("permutation", permutation, 0, (1 << 32) - 1)
+    if isinstance(value, str):
+        return encode.make(value, int(permutation))
+    if type(value) not in {type(known) for known in encode.ENCODERS.values()}:
+        raise ValueError(
+            f"`encoder` must be one of this package, or its name, got {_said(value)}. "
+            f"Set one of your own afterwards (net.encoder = ...); such a network cannot "
+            f"be saved as a checkpoint."
+        )
+    if getattr(value, "permutation", None) is not None:
+        _whole("permutation", value.permutation, 0, (1 << 32) - 1)
+    return value
+
+
+def _per_channel(name: str, values: Any, default: float, count: int) -> tuple[float, ...]:
+    if values is None:
+        return (default,) * count
+    if not isinstance(values, (list, tuple)):
+        raise TypeError(f"`{name}` must be a list of numbers, got {_said(values)}.")
+    if len(values) != count:
+        raise ValueError(
+            f"`{name}` needs one number per input channel, {count}, got "
+            f"{list(values[:10])}."
+        )
+    return tuple(plain_number(name, value) for value in values)
+
+
+def _class_names(names: Any, count: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(map(str, range(count)))
+    if not isinstance(names, (list, tuple)):
+        raise TypeError(f"`class_names` must be a list of names, got {_said(names)}.")
+    if len(names) != count:
+        shown = ", ".join(map(str, names[:10]))
+        raise ValueError(
+            f"`class_names` needs one name per class, {count}, got {len(names)}: {shown}."
+        )
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"`class_names` must be names, got {_said(name)}.")
+    return tuple(names)
+
+
+def _options(values: Any) -> dict[str, Any]:
+    """Plain values in the form in which JSON gives them back."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"`options` must be an object, got {_said(values)}.")
+    plain = {}
+    for name, value in values.items():
+        try:
+            plain[_text("options", name)] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"`{name}` must be a plain value, such as a number, a word or a list, so "
+                f"that a checkpoint can hold it, got {_said(value)}."
+            ) from error
+    return plain
+
+
+def _whole(name: str, value: Any, at_least: int, most: int) -> int:
+    whole_number(name, value, at_least=at_least)
+    if value > most:
+        raise ValueError(f"`{name}` must be at most {most}, got {_said(value)}.")
+    return int(value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"`{name}` must be a word, got {_said(value)}.")
+    return value
+
+
+def _said(value: Any) -> str:
+    """A value for a message, however long or deep it is."""
+    kind = type(value).__name__
+    try:
+        shown = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or too many digits
+        return f"a value of type {kind}"
+    return f"{shown[:80]}{'...' if len(shown) > 80 else ''} (of type {kind})"
