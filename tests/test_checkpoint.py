@@ -77,7 +77,9 @@ def test_a_newer_format_is_refused(net, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(header, "FORMAT", header.FORMAT + 1)
         checkpoint.save(tmp_path / "a", net)
-    with pytest.raises(ValueError, match=r"newer bntt \(format 3, .* up to 2\). Take a newer clone"):
+    with pytest.raises(
+        ValueError, match=r"newer bntt \(format 3, .* up to 2\). Take a newer clone"
+    ):
         checkpoint.load(tmp_path / "a")
 
 

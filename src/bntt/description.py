@@ -200,7 +200,7 @@ def encoder_name(encoder: Any) -> str:
     if type(encoder) is encode.Pixels and encoder.permutation is not None:
         return "permuted"
     for name, known in encode.ENCODERS.items():
-        if type(known) is type(encoder):
+        if known is type(encoder):
             return name
     return type(encoder).__name__
 
@@ -321,7 +321,7 @@ def _encoder(value: Any, permutation: Any) -> encode.Encoder:
     _whole("permutation", permutation, 0, (1 << 32) - 1)
     if isinstance(value, str):
         return encode.make(value, int(permutation))
-    if type(value) not in {type(known) for known in encode.ENCODERS.values()}:
+    if type(value) not in encode.ENCODERS.values():
         raise ValueError(
             f"`encoder` must be one of this package, or its name, got {_said(value)}. "
             f"Set one of your own afterwards (net.encoder = ...); such a network cannot "
