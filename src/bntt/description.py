@@ -4,14 +4,16 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, no_type_check
+from typing import TYPE_CHECKING, Any, no_type_check
 
 import numpy as np
 
 from . import encode
 from .arguments import number, whole_number, yes_or_no
-from .data.geometry import Geometry
 from .surrogate import KINDS, Surrogate, Triangle, from_config
+
+if TYPE_CHECKING:  # the data rooms load much that a network does not need
+    from .data.geometry import Geometry
 
 MOST = {
     "num_classes": 1 << 20,
@@ -83,7 +85,7 @@ class NetworkConfig:
     """Likewise; 1 if None."""
     class_names: tuple[str, ...] | None = None
     """One per class; their numbers if None."""
-    geometry: Geometry | None = None
+    geometry: "Geometry | None" = None
     """How pictures and recordings become the input; None for arrays taken as they are."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of a registered network of the user's own, as JSON has them."""
@@ -179,9 +181,11 @@ class NetworkConfig:
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
-    def _geometry(self) -> Geometry | None:
+    def _geometry(self) -> "Geometry | None":
         if self.geometry is None:
             return None
+        from .data.geometry import Geometry
+
         geometry = self.geometry
         if not isinstance(geometry, Geometry):
             geometry = Geometry.from_config(geometry)
