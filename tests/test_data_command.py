@@ -1,6 +1,8 @@
 """`bntt data`: what there is, what is in a set, and where one is to be had."""
 
+import errno
 import json
+import os
 import sys
 
 import command
@@ -114,7 +116,7 @@ def test_many_classes_are_summed_up(tmp_path, bntt_says):
     )
     lines = bntt_says("data", "npz", "--from", tmp_path / "a.npz").splitlines()
     assert lines[7].split(maxsplit=2)[2] == "train 2 to 2, median 2; test 1 to 1, median 1"
-    assert len(lines) == 11
+    assert len(lines) == 12
 
 
 def test_what_a_reader_must_be_told_is_printed(tmp_path, bntt_says):
@@ -189,6 +191,98 @@ def test_without_matplotlib_the_rest_is_still_said(monkeypatch, capsys, here):
     assert main(["data", "digits"]) == 0
     assert "sheet      none" in capsys.readouterr().out
     assert not list(here.iterdir())
+
+
+def test_a_sheet_that_cannot_be_drawn_is_refused_before_anything_is_read(
+    monkeypatch, tmp_path, refusal
+):
+    monkeypatch.setattr(overview, "load", None)
+    for sheet, why in (
+        ("nowhere/a.png", "There is no folder"),
+        ("a.mp3", "not supported"),
+        (".", "ending '' is not"),
+    ):
+        assert why in refusal("data", "digits", "--sheet", tmp_path / sheet)
+
+
+def broken(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_the_result_is_printed_though_its_picture_cannot_be_written(
+    monkeypatch, capsys, here
+):
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", broken)
+    assert main(["data", "digits", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["sheet"] is None
+    assert err == "bntt: Not drawn: No space left on device: digits-sheet.png.\n"
+    assert main(["data", "digits", "--sheet", "mine.png"]) == 1
+    out, err = capsys.readouterr()
+    assert "sheet      none" in out
+    assert "No space left on device: mine.png" in err
+    assert not list(here.iterdir())
+
+
+def test_where_nothing_may_be_written_the_set_is_still_described(monkeypatch, capsys):
+    monkeypatch.setattr("bntt.report.target.os.access", lambda *_: False)
+    assert main(["data", "digits"]) == 0
+    out, err = capsys.readouterr()
+    assert "set        Handwritten digits" in out
+    assert err.startswith("No contact sheet: Nothing may be written in")
+
+
+def test_the_digits_need_no_cache_folder(monkeypatch, bntt_says):
+    monkeypatch.delenv("BNTT_DATA")
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    said = json.loads(bntt_says("data", "digits", "--json"))
+    assert (sum(said["train"]), sum(said["test"])) == (1437, 360)
+
+
+def test_what_was_checked_is_said_and_no_more(tmp_path, bntt_says):
+    made_up_event_sets.nmnist(tmp_path / "N-MNIST")
+    words = ["data", "nmnist", "--from", tmp_path]
+    for extra, expected in (
+        ([], "the cache with its own checksums; its files by name, size and date, since"),
+        (["--verify"], "the cache with its own checksums, and all 30 files with the cache"),
+    ):
+        assert f"checked    {expected}" in bntt_says(*words, *extra)
+        assert json.loads(bntt_says(*words, *extra, "--json"))["checked"].startswith(
+            expected
+        )
+    assert "checked    every file was read just now" in bntt_says(
+        "data", "digits", "--verify"
+    )
+
+
+def test_verifying_names_the_files_that_are_others(tmp_path, bntt_says, refusal):
+    made_up_event_sets.nmnist(tmp_path / "N-MNIST")
+    words = ["data", "nmnist", "--from", tmp_path]
+    source = json.loads(bntt_says(*words, "--json"))["source"]
+    paths = [tmp_path / "N-MNIST/Train" / name for name in ("3/00300.bin", "4/00400.bin")]
+    data, states = [path.read_bytes() for path in paths], [path.stat() for path in paths]
+    for path, other, state in zip(paths, reversed(data), states, strict=True):
+        path.write_bytes(other)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert json.loads(bntt_says(*words, "--json"))["source"] == source
+    line = refusal(*words, "--verify").splitlines()[-1]
+    assert "2 of 30 files in" in line
+    assert "other bytes than when the cache was made: Train/3/00300.bin, Train/4/0" in line
+    os.utime(paths[0])  # now that can be told without reading
+    assert json.loads(bntt_says(*words, "--verify", "--json"))["source"] != source
+
+
+def test_verifying_names_a_file_that_is_gone_since(tmp_path, monkeypatch, refusal):
+    made_up_event_sets.nmnist(tmp_path / "N-MNIST")
+    load("nmnist", tmp_path)
+    gone, real = tmp_path / "N-MNIST" / "Test" / "9" / "00950.bin", overview.verify
+
+    def meanwhile(cache):
+        gone.unlink()
+        real(cache)
+
+    monkeypatch.setattr(overview, "verify", meanwhile)
+    assert "Test/9/00950.bin" in refusal("data", "nmnist", "--from", tmp_path, "--verify")
 
 
 def test_a_sheet_goes_where_it_is_told(tmp_path, here, bntt_says, refusal):

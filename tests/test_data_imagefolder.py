@@ -9,7 +9,7 @@ import torch
 from made_up_images import imagefolder, pixels, write_image
 from PIL import Image
 
-from bntt.data import load
+from bntt.data import cache_build, load
 from bntt.data.cache import verify
 
 
@@ -244,3 +244,74 @@ def test_a_wrong_folder_is_described(root):
     write_image(root / "loose.png", 1)
     with pytest.raises(FileNotFoundError, match=r"No classes in .*own: .*holds loose\.png"):
         load("imagefolder", root)
+
+
+def test_pictures_in_folders_within_a_class_are_of_that_class_and_said(root):
+    imagefolder(root)
+    write_image(root / "train" / "cat" / "summer" / "july" / "10.png", 77)
+    write_image(root / "train" / "cat" / "summer" / ".trash" / "1.png", 78)
+    data = load("imagefolder", root)
+    assert data.train_labels.tolist() == [0] * 5 + [1] * 4
+    assert torch.equal(data.train_images[4], image(root / "train/cat/summer/july/10.png"))
+    assert data.note == (
+        "1 of the files lie in folders within those of the classes, such as "
+        "train/cat/summer/july/10.png. Not read: hidden: 1, such as "
+        "train/cat/summer/.trash."
+    )
+
+
+def test_what_is_no_file_is_never_opened_and_told_by_its_kind(root):
+    imagefolder(root)
+    cat = root / "train" / "cat"
+    os.mkfifo(cat / "pipe.png")
+    (cat / "zero.png").symlink_to("/dev/zero")
+    (cat / "gone.png").symlink_to("nowhere.png")
+    (cat / "round.png").symlink_to("round.png")
+    (cat / "circle").symlink_to(cat)
+    (cat / "link.png").symlink_to(cat / "0.png")
+    data = load("imagefolder", root)
+    assert data.train_labels.tolist() == [0] * 5 + [1] * 4
+    assert data.note == (
+        "Not read: links to a folder that they are in: 1, such as train/cat/circle; links "
+        "to nothing: 2, such as train/cat/gone.png; neither files nor folders, but pipes, "
+        "sockets or devices: 2, such as train/cat/pipe.png."
+    )
+
+
+def test_accents_may_be_written_in_two_ways(root):
+    for part, name in (("train", "caf\u00e9"), ("test", "cafe\u0301")):
+        imagefolder(root, (part,), (name, "bar"))
+    data = load("imagefolder", root)
+    assert data.class_names == ("bar", "caf\u00e9")
+    assert data.train_labels.tolist() == data.test_labels.tolist() == [0] * 4 + [1] * 4
+    imagefolder(root, ("train",), ("cafe\u0301",))
+    with pytest.raises(
+        ValueError, match="train has two folders that are called 'caf\u00e9'"
+    ):
+        load("imagefolder", root)
+
+
+@pytest.mark.parametrize("parts", [("Train", "Test"), ("training", "validation")])
+def test_parts_under_other_names_are_not_taken_for_classes(root, parts):
+    imagefolder(root, parts)
+    with pytest.raises(
+        ValueError, match=r"called \w+ and \w+, like parts of a set and not"
+    ):
+        divided(root)
+
+
+def test_large_pictures_are_decoded_on_few_threads(root, monkeypatch):
+    imagefolder(root, height=8, width=8)
+    write_image(root / "train" / "cat" / "9.png", 1, height=900, width=1000)
+    plans = []
+    monkeypatch.setattr("bntt.data.cache.Plan", spied(plans))
+    load("imagefolder", root, image_size=8)
+    assert plans[-1].at_work == 12 * 900_000
+
+
+def spied(plans):
+    def plan(*args):
+        plans.append(cache_build.Plan(*args))
+        return plans[-1]
+
+    return plan

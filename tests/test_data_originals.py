@@ -33,6 +33,8 @@ SETS = {
         "val/images/val_7.JPEG",
     ),
 }
+CLASSES = 20
+"""Of a Tiny-ImageNet that is made in no time."""
 SMALL = {"num_steps": 2, "image_size": 16}
 
 
@@ -46,13 +48,14 @@ def pictures(folder):
 
 
 def one_jpeg_each(folder):
-    made_up_images.tiny_imagenet(folder.parent / "unpacked", per_class=1)
+    made_up_images.tiny_imagenet(folder.parent / "unpacked", per_class=1, classes=CLASSES)
     (folder.parent / "unpacked" / "tiny-imagenet-200").rename(folder)
 
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("BNTT_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr("bntt.data.tiny_imagenet.CLASSES", CLASSES)
     return tmp_path / "cache" / "cache"
 
 
@@ -221,7 +224,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(made, monkeypatch, cach
 def test_what_decides_labels_is_part_of_the_source(tmp_path, name, text, old, new):
     root = tmp_path / "set"
     if name == "tiny-imagenet":
-        made_up_images.tiny_imagenet(tmp_path / "unpacked", per_class=1, test_per_class=2)
+        made_up_images.tiny_imagenet(tmp_path / "unpacked", 1, 2, CLASSES)
         (tmp_path / "unpacked" / "tiny-imagenet-200").rename(root)
     else:
         made_up_event_sets.dvs_gesture(root)

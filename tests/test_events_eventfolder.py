@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 
 import made_up_event_sets as made_up
 import numpy as np
@@ -280,3 +281,20 @@ def test_a_damaged_recording_is_named(tmp_path):
     path = write(tmp_path / "test" / "left" / "9.bs2", b"123456")
     with pytest.raises(ValueError, match=rf"{path} .* at byte 5"):
         load("eventfolder", tmp_path)
+
+
+def test_recordings_further_down_are_of_their_class_and_said(tmp_path):
+    root = tmp_path / "own"
+    made_up.eventfolder(root)
+    (root / "train" / "left" / "monday").mkdir()
+    shutil.move(root / "train/left/1.bs2", root / "train/left/monday/1.bs2")
+    os.mkfifo(root / "train" / "left" / "pipe.bs2")
+    for path in (root / "test").iterdir():
+        path.rename(path.with_name(f"e\u0301{path.name}"))
+    for path in (root / "train").iterdir():
+        path.rename(path.with_name(f"\u00e9{path.name}"))
+    data = load("eventfolder", root, num_steps=2, image_size=8)
+    assert data.train_labels.tolist() == data.test_labels.tolist() == [0, 0, 1, 1]
+    assert data.class_names == ("\u00e9left", "\u00e9right")
+    assert "1 of the files lie in folders within" in data.note
+    assert "pipes, sockets or devices: 1, such as train/\u00e9left/pipe.bs2." in data.note

@@ -59,6 +59,9 @@ def data(
     window_ms: Window = 0,
     sensor: Sensor = "",
     outside: Outside = "refuse",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read the files again, against the cache.")
+    ] = False,
     sheet: SheetFile = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead.")
@@ -72,9 +75,10 @@ def data(
 
     if sheet:
         check_target(sheet)  # now rather than after the work
-    loaded = load_whole(
+    loaded, checked = load_whole(
         name,
         root,
+        verify_files=verify,
         split=split,
         split_seed=split_seed,
         num_steps=num_steps,
@@ -84,7 +88,7 @@ def data(
         sensor=sensor,
         outside=outside,
     )
-    found = overview(loaded)
+    found = overview(loaded, checked)
     target = sheet or _default_sheet(name)
     made = str(target) if target and drawn(partial(draw, loaded), target) else None
     if as_json:

@@ -9,9 +9,13 @@ import numpy as np
 from .data import Dataset, load
 from .data.cache import cache_folder, verify
 from .data.catalogue import CATALOGUE
+from .data.originals import Originals
+from .display import Display
 from .report import event_sheet, image_sheet
 from .terminal import Beside
 
+NAMED = 5
+"""Files that are named where many are wrong."""
 EXAMPLES = 10
 """Images of each class on a contact sheet, at most."""
 
@@ -35,7 +39,9 @@ class Overview:
     cache: str
     """Folder of the arrays that were made of the set; empty if it is small and has none."""
     source: dict[str, str]
-    """SHA-256 by name."""
+    """SHA-256 of the bytes that were read, by name."""
+    checked: str
+    """What was compared with what, in words."""
 
     @property
     def events(self) -> bool:
@@ -47,30 +53,60 @@ class Overview:
         return asdict(self)
 
 
-def load_whole(name: str, root: Path | None, **wanted: Any) -> Dataset:
+def load_whole(
+    name: str, root: Path | None, *, verify_files: bool = False, **wanted: Any
+) -> tuple[Dataset, str]:
     """Load a set, saying how it goes, and verify its cache if it has one.
 
     Args:
         name: One of ``bntt.data.NAMES``.
         root: Where it lies; if omitted, the cache, into which it may be downloaded.
+        verify_files: Whether to read the files again that the cache was made of.
         wanted: As for `bntt.data.load`.
+
+    Returns:
+        The set, and in words what was compared with what.
 
     Raises:
         FileNotFoundError: If it is not there; of sets that are not downloaded the message
             says where to get them.
-        ValueError: If a file is not what was published, or the cache is damaged.
+        ValueError: If a file is not what was published, the cache is damaged, or a file is
+            not what the cache was made of.
     """
-    if root is None and name in CATALOGUE:
+    if root is None and name in CATALOGUE and CATALOGUE[name].signs:
         CATALOGUE[name].check_obtainable(cache_folder())
     data = load(name, root, quiet=False, **wanted)
-    if data.cache is not None:
-        with Beside().status("Checking the cache"):  # gigabytes take seconds
-            verify(data.cache)
-    return data
+    if data.cache is None:
+        return data, "every file was read just now"
+    with Beside().status("Checking the cache"):  # gigabytes take seconds
+        verify(data.cache)
+    if not verify_files or data.originals is None:
+        return data, (
+            "the cache with its own checksums; its files by name, size and date, since "
+            "only --verify reads them again"
+        )
+    count = _compare(data.cache, data.originals)
+    return data, f"the cache with its own checksums, and all {count:,} files with the cache"
 
 
-def overview(data: Dataset) -> Overview:
-    """Count and describe what was loaded."""
+def _compare(cache: Path, originals: Originals) -> int:
+    """Compare all files with what the cache was made of and return how many they are."""
+    count = len(set(originals.names))
+    with Display("Reading the files again", count) as display:
+        changed = originals.changed(display.advance)
+    if changed:
+        more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+        raise ValueError(
+            f"{len(changed)} of {count} files in {originals.root} are gone, or have other "
+            f"bytes than when the cache was made: {', '.join(changed[:NAMED])}{more}. Put "
+            f"back what was there, or delete {cache}: the next use makes the cache of what "
+            f"is there now."
+        )
+    return count
+
+
+def overview(data: Dataset, checked: str) -> Overview:
+    """Count and describe what was loaded, and say what of it was checked."""
     train, test = (
         np.bincount(labels.numpy(), minlength=len(data.class_names)).tolist()
         for labels in (data.train_labels, data.test_labels)
@@ -87,6 +123,7 @@ def overview(data: Dataset) -> Overview:
         note=data.note,
         cache="" if data.cache is None else str(data.cache),
         source=data.source,
+        checked=checked,
     )
 
 

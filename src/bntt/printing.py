@@ -118,6 +118,7 @@ def print_overview(found: Overview, sheet: str | None) -> None:
         "per class": f"train {_spread(found.train)}; test {_spread(found.test)}",
         "sheet": sheet or "none",
         "cache": found.cache or "none: the files are read each time",
+        "checked": found.checked,
     }
     for name, value in lines.items():
         out(f"{name:10} {value}")

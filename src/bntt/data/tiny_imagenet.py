@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..terminal import shown
 from .cache import cache_folder, folder_of
 from .dataset import Dataset, Wanted
 from .decode import cached_images, mean_and_deviation
@@ -25,6 +26,8 @@ WORDS = "words.txt"
 ANNOTATIONS = "val/val_annotations.txt"
 VAL = "val/images"
 ENDING = ".jpeg"
+LONGEST = 80
+"""Letters of a damaged line that are shown."""
 
 Labelled = dict[str, tuple[int, Stamp]]
 """Label and stamp of image files, by name relative to the set's folder."""
@@ -133,8 +136,8 @@ def _validation_images(
     labels = _annotations(folder, wnids, texts)
     for name in sorted(labels.keys() - found.files.keys()):
         raise FileNotFoundError(
-            f"{folder / name} is missing: {folder / ANNOTATIONS} gives it a class. Extract "
-            f"{ARCHIVE} again."
+            f"{folder}: {shown(name[:LONGEST])} is missing: {folder / ANNOTATIONS} gives "
+            f"it a class. Extract {ARCHIVE} again."
         )
     for name in sorted(found.files.keys() - labels.keys()):
         raise ValueError(
@@ -166,13 +169,13 @@ def _annotations(
         name, wnid = (*line.split("\t"), "", "")[:2]
         if wnid not in label_of:
             raise ValueError(
-                f"{path}, line {number}: class {wnid[:80]!r} of {name[:80]!r} is not in "
-                f"{WNIDS}. Damaged? Extract {ARCHIVE} again."
+                f"{path}, line {number}: class {wnid[:LONGEST]!r} of "
+                f"{name[:LONGEST]!r} is not in {WNIDS}. Damaged? Extract {ARCHIVE} again."
             )
         if labels.setdefault(f"{VAL}/{name}", label_of[wnid]) != label_of[wnid]:
             raise ValueError(
-                f"{path}, line {number}: {name[:80]!r} has another class in a line above. "
-                f"Damaged? Extract {ARCHIVE} again."
+                f"{path}, line {number}: {name[:LONGEST]!r} has another class in a line "
+                f"above. Damaged? Extract {ARCHIVE} again."
             )
     return labels
 
