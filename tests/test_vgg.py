@@ -81,6 +81,31 @@ def test_pooling_is_torchs_and_keeps_nothing(shape, layout):
     assert torch.equal(*got, *truth)
 
 
+def test_pooling_is_differentiated_twice_and_by_functions_of_functions():
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(average_pool, x)
+
+    def loss(image):
+        return average_pool(image[None]).square().sum()
+
+    (want,) = torch.autograd.grad(average_pool(x).square().sum(), x)
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(loss))(x.detach()), want)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "said"),
+    [
+        (torch.ones(1, 1, 4, 4, dtype=torch.uint8), ValueError, "got torch.uint8"),
+        (torch.ones(4, 4), ValueError, r"\(N, C, H, W\), got shape \(4, 4\)"),
+        (torch.ones(1, 1, 1, 4), ValueError, "2x2 pixels.*shape .1, 1, 1, 4."),
+        (None, TypeError, "Pooling takes a tensor"),
+    ],
+)
+def test_pooling_refuses_what_has_no_squares(as_user, x, error, said):
+    with pytest.raises(error, match=said):
+        average_pool(x)
+
+
 def count(net, *names):
     return sum(p.numel() for n, p in net.named_parameters() if n.split(".")[0] in names)
 

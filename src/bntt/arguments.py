@@ -99,12 +99,19 @@ def has_values(x: Tensor) -> bool:
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
         return False
+    return not (is_mapped(x) or x.is_meta or isinstance(x, FakeTensor))
+
+
+def is_mapped(x: Tensor) -> bool:
+    """Whether ``x`` is one of many that ``torch.func.vmap`` computes on together."""
+    if torch.compiler.is_compiling():
+        return False
     functorch = torch._C._functorch  # pyright: ignore - torch has no public way to ask
     while functorch.is_functorch_wrapped_tensor(x):
         if functorch.is_batchedtensor(x):
-            return False
+            return True
         x = functorch.get_unwrapped(x)
-    return not (x.is_meta or isinstance(x, FakeTensor))
+    return False
 
 
 def _said(value: Any) -> str:

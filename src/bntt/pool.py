@@ -1,25 +1,40 @@
 """2x2 average pooling of spikes that does not hold on to them for backward."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from .arguments import floats
 
-def average_pool(x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
-    """Mean of every 2x2 square, so that spikes become multiples of 1/4 (M15).
+
+def average_pool(x: Tensor) -> Tensor:
+    """Mean of every 2x2 square of ``[N, C, H, W]``: spikes become multiples of 1/4 (M15).
 
     The gradient needs no input: each pixel of a square gets a quarter of it. PyTorch's own
     pooling keeps its input, which here is a quarter of what training has to remember.
+    TorchScript, which knows no Python function's gradient, gets PyTorch's own.
+
+    Raises:
+        TypeError: If ``x`` is no tensor.
+        ValueError: If it is not ``[N, C, H, W]`` in floating point, at least 2x2 pixels.
     """
+    if torch.jit.is_scripting() or torch.jit.is_tracing():  # pyright: ignore
+        return F.avg_pool2d(x, 2)
+    _check(x)
     return _AveragePool.apply(x)  # pyright: ignore[reportReturnType]
 
 
 class _AveragePool(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, x):
-        ctx.odd = (x.shape[2] % 2, x.shape[3] % 2)
+    def forward(x):
         return F.avg_pool2d(x, 2)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        (x,) = inputs
+        ctx.odd = (x.shape[2] % 2, x.shape[3] % 2)
 
     @staticmethod
     def backward(ctx, grad):
@@ -29,3 +44,13 @@ class _AveragePool(torch.autograd.Function):
         spread = quarter.expand(N, H, 2, W, 2, C).reshape(N, 2 * H, 2 * W, C)
         spread = spread.permute(0, 3, 1, 2)
         return F.pad(spread, (0, ctx.odd[1], 0, ctx.odd[0])) if any(ctx.odd) else spread
+
+
+@torch.jit.unused
+def _check(x: Tensor) -> None:
+    floats("Pooling", x, "(N, C, H, W)", 4, 4)
+    if min(x.shape[2:]) < 2:
+        raise ValueError(
+            f"Pooling takes squares of 2x2 pixels, but the images have shape "
+            f"{tuple(x.shape)}."
+        )

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .arguments import is_mapped
 from .network import Network
 from .pool import average_pool
 
@@ -55,7 +56,9 @@ class VGG(Network):
         """
         T, N = spikes.shape[:2]
         self._check_batch(N)
-        x = spikes.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        x = spikes.flatten(0, 1)
+        if not is_mapped(x):  # vmap knows no layouts
+            x = x.contiguous(memory_format=torch.channels_last)
         for conv, layer, pooled in zip(self.convs, self.layers, self.pooled, strict=False):
             x = layer(conv(x).unflatten(0, (T, N)), start=start).flatten(0, 1)
             x = average_pool(x) if pooled else x
