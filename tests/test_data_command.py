@@ -163,7 +163,7 @@ def test_what_is_asked_for_is_passed_on(monkeypatch, tmp_path, bntt_says):
     monkeypatch.setattr(overview, "load", spy)
     words = (
         "--num-steps 3 --image-size 40 --frames count --window-ms 50 "
-        "--split first-100-test --sensor 240x180 --outside drop"
+        "--split first-100-test --sensor 240x180 --outside drop --white 4095"
     )
     bntt_says("data", "eventfolder", "--data", tmp_path, *words.split())
     assert asked == {
@@ -175,6 +175,7 @@ def test_what_is_asked_for_is_passed_on(monkeypatch, tmp_path, bntt_says):
         "window_ms": 50,
         "sensor": "240x180",
         "outside": "drop",
+        "white": 4095,
         "split": "first-100-test",
         "split_seed": 0,
         "quiet": False,

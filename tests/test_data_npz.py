@@ -327,3 +327,25 @@ def test_frames_of_events_are_counts_and_not_scaled(saved):
     frames = RANDOM.integers(0, 9, (12, 4, 2, 8, 8)).astype(np.uint16)
     with pytest.raises(ValueError, match=r"must be uint8, 0 to 255, but is uint16"):
         load("npz", saved(four(x_train=frames, x_test=frames[:6])))
+
+
+def test_bytes_that_stay_dark_are_said(saved):
+    dark = RANDOM.integers(0, 17, (12, 8, 8)).astype(np.uint8)
+    dark[0, 0, 0] = 16
+    data = load("npz", saved(four(x_train=dark, x_test=dark[:6])))
+    assert "x_train reaches 16 of 255" in data.note
+    assert data.note.endswith("save x * 15.")
+    assert np.array_equal(data.train_images[:, 0].numpy(), dark)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (np.array(["cat", "dog", "cat"]), "names 'cat' more than once"),
+        (np.full(3, 0x7FFFFFFF, np.uint32).view("<U1"), "class_names is no text"),
+        (np.array([b"\xff", b"a", b"b"]), "class_names is no text"),
+    ],
+)
+def test_names_are_text_and_differ(saved, names, said):
+    with pytest.raises(ValueError, match=rf"mine\.npz: class_names .*{said}|{said}"):
+        load("npz", saved(four(class_names=names)))

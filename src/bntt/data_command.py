@@ -25,6 +25,9 @@ Split = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Of a random split.")]
 Steps = Annotated[int, typer.Option(min=1, help="Events: frames of each sample.")]
 Size = Annotated[int, typer.Option(min=0, help="Side in pixels; 0 for the set's own.")]
+White = Annotated[
+    int, typer.Option(min=0, help="Pictures of more than 8 bits: the value of white.")
+]
 Frames = Annotated[
     str, typer.Option(help="Events: frames of equal time, or of equal count.")
 ]
@@ -55,6 +58,7 @@ def data(
     split_seed: Seed = 0,
     num_steps: Steps = 10,
     image_size: Size = 0,
+    white: White = 0,
     frames: Frames = "time",
     window_ms: Window = 0,
     sensor: Sensor = "",
@@ -83,6 +87,7 @@ def data(
         split_seed=split_seed,
         num_steps=num_steps,
         image_size=image_size,
+        white=white,
         frames=frames,
         window_ms=window_ms,
         sensor=sensor,

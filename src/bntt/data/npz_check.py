@@ -8,6 +8,8 @@ import numpy as np
 from .levels import LEAST, MOST, as_bytes, few_levels
 
 CHANNELS = (1, 3)
+DIM = 64
+"""Of 255: what images stay below whose values were counted otherwise."""
 ACCEPTED = "[N, H, W], [N, H, W, C] or [N, C, H, W] for images, [N, T, 2, H, W] for events"
 
 
@@ -98,7 +100,7 @@ def _bytes(where: str, array: np.ndarray, white: int) -> tuple[np.ndarray, str]:
                 f"{where} is uint8, in which 255 means white, but the recipe has "
                 f"white={white}. Leave it at 0."
             )
-        return array, ""
+        return array, _dim(where, array)
     counts = array.ndim == 5
     if array.dtype.kind not in "iu" or counts or not (white or array.dtype == np.uint16):
         deeper = (
@@ -113,6 +115,17 @@ def _bytes(where: str, array: np.ndarray, white: int) -> tuple[np.ndarray, str]:
     except ValueError as error:
         raise ValueError(f"{where}: {error}. Give another `white`.") from error
     return levels, few_levels("The arrays'", int(array.max()), white or MOST)
+
+
+def _dim(where: str, array: np.ndarray) -> str:
+    """Say that pictures hardly rise above black; the scale is then the user's own."""
+    peak = int(array.max())
+    if array.ndim == 5 or peak >= DIM:
+        return ""
+    return (
+        f"{where} reaches {peak} of 255, and pictures to be classified must be as dark. If "
+        f"{peak} is white, save x * {255 // max(1, peak)}."
+    )
 
 
 def _images(where: str, array: np.ndarray) -> np.ndarray:
@@ -181,6 +194,15 @@ def _names(path: Path, given: np.ndarray) -> tuple[str, ...]:
             f"{path}: class_names must be a list of strings, but is {given.dtype} of shape "
             f"{given.shape}. Save numpy.array(['cat', 'dog'])."
         )
-    if given.dtype.kind == "S":
-        given = np.char.decode(given, "utf-8", "replace")
-    return tuple(given.tolist())
+    try:
+        if given.dtype.kind == "S":
+            given = np.char.decode(given, "utf-8")
+        names = tuple(given.tolist())
+    except (ValueError, SystemError) as error:  # of bytes; of numbers that are no letters
+        raise ValueError(f"{path}: class_names is no text: {error}.") from error
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(
+            f"{path}: class_names must name every class differently, but names "
+            f"{', '.join(map(repr, twice[:8]))} more than once."
+        )
+    return names
