@@ -226,6 +226,26 @@ def test_a_mix_without_any_event_keeps_its_label():
     assert (share[nothing] == 1).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_labels_are_weighed_alike_whatever_the_type_of_the_frames(dtype):
+    frames = torch.randint(0, 200, (6, 5, 2, 20, 20), generator=seeded(3))
+    labels = torch.arange(6)
+    _, _, _, wanted = mix(frames.to(torch.uint8), labels, seeded())
+    mixed, _, _, share = mix(frames.to(dtype), labels, seeded())
+    assert mixed.dtype == dtype
+    assert frames.flatten(1).sum(1).min() > torch.finfo(torch.float16).max
+    assert share == pytest.approx(wanted, abs=1e-6)
+    assert (share < 1).any()
+
+
+@pytest.mark.parametrize("wrong", [-1.0, float("nan")])
+def test_frames_that_are_no_counts_are_not_mixed(wrong):
+    frames = torch.ones(2, 3, 2, 4, 4)
+    frames[1, 2, 0, 3, 3] = wrong
+    with pytest.raises(ValueError, match=r"`frames` must be counts, at least 0"):
+        mix(frames, torch.arange(2), seeded())
+
+
 @every_change
 def test_a_change_follows_its_generator_and_nothing_else(change):
     frames = numbered(30)

@@ -139,8 +139,8 @@ def mix(
         volume counts instead of the events; a mix without any event keeps its label.
 
     Raises:
-        ValueError: If there is not one label per sample or the generator is on another
-            device.
+        ValueError: If there is not one label per sample, a count is negative or no number,
+            or the generator is on another device.
     """
     if len(labels) != len(frames):
         raise ValueError(
@@ -149,6 +149,11 @@ def mix(
             f"(N, T, C, H, W)."
         )
     partner = uniform((len(frames),), frames, generator).argsort()
+    if not (frames >= 0).all():
+        raise ValueError(
+            f"`frames` must be counts, at least 0, but the lowest is {frames.min()}. Mix "
+            f"them before they are normalised."
+        )
     inside = _region(frames, generator)
     others = frames[partner]
     mixed = torch.where(inside, others, frames)
@@ -187,8 +192,10 @@ def _bells(length: int, count: int, frames: Tensor, generator: torch.Generator) 
 
 def _part(frames: Tensor, where: Tensor) -> Tensor:
     """The share of each sample's events that lie there; if it has none, of its volume."""
-    total = frames.flatten(1).sum(1)
-    there = (frames * where).flatten(1).sum(1)
+    # a sum of half precision runs over, or forgets the last events
+    kind = torch.float32 if frames.is_floating_point() else torch.int64
+    total = frames.flatten(1).sum(1, dtype=kind)
+    there = (frames * where).flatten(1).sum(1, dtype=kind)
     volume = where.flatten(1).sum(1) / where.shape[1:].numel()
     return torch.where(total > 0, there / total, volume).float()
 

@@ -77,9 +77,10 @@ def _counted(
     full = 0
     for first in range(0, num_steps, together):
         number = min(together, num_steps - first)
-        index = pixel + pixels * (step - first)
+        these = slice(None)
         if number < num_steps:
-            index = index[(step >= first) & (step < first + number)]
+            these = np.flatnonzero((step >= first) & (step < first + number))
+        index = pixel[these] + pixels * (step[these] - first)
         counts = np.bincount(index, minlength=number * pixels)
         np.minimum(counts, FULL, out=counts)
         frames[first : first + number] = counts.reshape(number, *shape[1:])
