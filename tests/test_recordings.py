@@ -10,6 +10,7 @@ import torch
 from made_up_events import make_up, nmnist, npz, write
 
 from bntt import vgg5
+from bntt.checkpoint import load as load_network
 from bntt.checkpoint import save
 from bntt.cli import main
 from bntt.config import Recipe
@@ -85,7 +86,7 @@ def test_a_clock_that_jumps_costs_no_more_than_its_events(tmp_path):
 def run(tmp_path):
     """A run of events that has learned nothing, and two recordings."""
 
-    def made(**changes):
+    def made(geometry=None, **changes):
         torch.manual_seed(0)
         names = ("left", "right", "neither")
         net = vgg5(
@@ -97,6 +98,7 @@ def run(tmp_path):
             encoder="events",
             std=(0.01, 0.01),
             class_names=names,
+            geometry=geometry,
         )
         with torch.no_grad():
             for parameter in net.parameters():
@@ -167,6 +169,19 @@ def test_a_recording_is_of_the_sensor_that_the_recipe_or_the_network_names(tmp_p
     write(tmp_path / "own.bin", nmnist(own))
     (part,) = read_parts(tmp_path / "own.bin", recipe(sensor="99x99", outside="drop"), SIZE)
     assert part.note.startswith("Events outside the sensor, dropped: ")
+
+
+def test_a_run_knows_the_sensor_that_it_was_trained_on(run, tmp_path):
+    """From 240x180 to 32 pixels: of a file's own 20x20 the events would be spread out."""
+    geometry = Geometry(channels=2, image_size=SIZE, sensor="240x180")
+    folder, _ = run(geometry=geometry)
+    events = make_up(40, width=20, height=20)
+    file = write(tmp_path / "own.npz", npz(events))
+    (found,) = predict_run(folder, [file], quiet=True)
+    assert found.note == ""
+    frames = to_frames(dataclasses.replace(events, width=240, height=180), 3, SIZE)[0]
+    net = load_network(RunFolder(folder).best)
+    assert found.probabilities == predict(net, torch.from_numpy(frames)).probabilities
 
 
 def test_a_stray_event_does_not_shrink_all_others(tmp_path):

@@ -177,7 +177,7 @@ def _recordings(
             {"span_ms": part.span_ms, "note": part.note},
         )
         for file in files
-        for part in read_parts(file, recipe, net.image_size)
+        for part in read_parts(file, recipe, net.image_size, net.geometry)
     ]
 
 
