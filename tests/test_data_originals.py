@@ -275,3 +275,21 @@ def test_thousands_of_files_are_listed_and_digested_in_a_moment(tmp_path):
     digests = np.zeros((len(files), 32), np.uint8)
     assert len(Originals(tmp_path, list(files), digests).digest) == 64
     assert perf_counter() - start < 1.0
+
+
+def test_lists_that_are_too_long_are_not_read(tmp_path):
+    made_up_event_sets.dvs_gesture(tmp_path)
+    with (tmp_path / "trials_to_train.txt").open("r+b") as file:
+        file.truncate(1 << 34)  # a hole, which takes no room
+    with pytest.raises(ValueError, match="17179869184 bytes, more than any list of names"):
+        loaded("dvs-gesture", tmp_path)
+
+
+def test_pictures_that_are_too_large_are_not_read(tmp_path):
+    pictures(tmp_path)
+    with (tmp_path / "train" / "cat" / "0.bmp").open("r+b") as file:
+        file.truncate(1 << 34)
+    with pytest.raises(
+        ValueError, match=r"train/cat/0\.bmp has 17179869184 bytes, more than"
+    ):
+        loaded("imagefolder", tmp_path)

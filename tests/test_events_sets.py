@@ -237,6 +237,8 @@ def test_an_official_test_set_is_not_divided_anew(tmp_path, name):
         ("1,200", r"line 2 must hold class, startTime_usec, end.* is '1,200'"),
         ("1,2,99999999999999999999", r"line 2 must hold .* an end after its start"),
         ('"' + "1" * 200_000, r"line 2 cannot be divided into columns .field larger"),
+        ("1,1_0,20", r"line 2 must hold class"),
+        ("\u0661,1,20", r"line 2 must hold class"),
         ("clap,1,2", r"line 2 must hold class"),
         ("", r"user01_led_labels\.csv labels nothing"),
         ("3,900000,900100", r"user01_led\.aedat holds no events from 900000 to 900100 mic"),

@@ -76,8 +76,8 @@ def cached(
             is said before anything is written.
         ImportError: If filelock is not installed.
         Exception: Whatever `fill` raises; of several chunks that fail, the first one's.
-            Those that are finished stay, except after a ValueError: a file that is damaged
-            must be changed, and what is made of others is another cache.
+            Those that are finished stay, but not on a full disk, nor after a ValueError:
+            a file that is damaged must be changed, and of others another cache is made.
     """
     plan = Plan(dict(arrays), chunk, at_work)
     digest = json_sha256({"format": FORMAT, "key": dict(key), "arrays": plan.arrays})

@@ -98,7 +98,7 @@ def build(
             with writing(part, plan.nbytes):
                 work = _Work(part, plan, fill, _resume(part, plan))
             _finish(work, display)
-    except ValueError:
+    except (ValueError, Full):  # of no use any more, or in everyone's way
         shutil.rmtree(part, ignore_errors=True)
         raise
     with writing(part, plan.nbytes):
@@ -161,12 +161,17 @@ def _finish(work: "_Work", display: Display) -> None:
         pool.shutdown(cancel_futures=True)
 
 
+class Full(OSError):
+    """The disk that a cache is written to has no room left."""
+
+
 @contextmanager
 def writing(folder: Path, nbytes: int) -> Iterator[None]:
     """Say what was to be written where, and what to do, when the system says it cannot be.
 
     Raises:
-        OSError: If the block raises one.
+        Full: If the block meets a full disk.
+        OSError: If it raises another.
     """
     try:
         yield
@@ -174,7 +179,7 @@ def writing(folder: Path, nbytes: int) -> Iterator[None]:
         # in our words: the system's would be taken for those of another folder
         full = error.errno in FULL
         why = "the disk is full" if full else error.strerror or str(error)
-        raise OSError(
+        raise (Full if full else OSError)(
             f"The cache {folder} cannot be written: {why}. It takes {_megabytes(nbytes)}. "
             f"Make room, or name another folder with the environment variable BNTT_DATA."
         ) from error

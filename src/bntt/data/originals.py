@@ -22,6 +22,8 @@ SHA256 = 32
 """Bytes of a digest."""
 LARGEST = 1 << 30
 """Bytes of a file that is read whole; more than the largest image takes uncompressed."""
+LONGEST_TEXT = 1 << 26
+"""Bytes of a list of names or labels; the longest that are published have 3 million."""
 status_of = os.stat
 """Of a path or a file that is open."""
 
@@ -87,9 +89,15 @@ def read_text(path: Path) -> tuple[str, str]:
     """Return what a text file says, and the SHA-256 of its bytes.
 
     Raises:
-        ValueError: If it is no text in UTF-8; the line is named.
+        ValueError: If it is no text in UTF-8; the line is named. If it is too long.
         OSError: If it cannot be read.
     """
+    size = path.stat().st_size
+    if size > LONGEST_TEXT:
+        raise ValueError(
+            f"{path} has {size} bytes, more than any list of names or labels that is read, "
+            f"which is {LONGEST_TEXT}. Something else?"
+        )
     data = path.read_bytes()
     try:
         return data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest()

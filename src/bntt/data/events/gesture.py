@@ -39,6 +39,7 @@ LATEST = 2**62
 """Microseconds; no clock runs longer."""
 LONGEST = 80
 """Letters of a damaged line that are shown."""
+NUMBER = re.compile(r"\s*[0-9]{1,20}\s*")
 RECORDING = re.compile(r"[\w.-]+\.aedat")
 
 
@@ -160,9 +161,15 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
+def _whole(number: str) -> int:
+    if not NUMBER.fullmatch(number):  # `int` would take 1_0 too, and digits of all scripts
+        raise ValueError
+    return int(number)
+
+
 def _sample(path: Path, line: int, file: str, row: list[str]) -> Sample:
     try:
-        gesture, start, stop = (int(number) for number in row)
+        gesture, start, stop = (_whole(number) for number in row)
     except ValueError as error:
         raise ValueError(
             f"{path}: line {line} must hold {', '.join(COLUMNS)}, but is "

@@ -18,7 +18,7 @@ from ..originals import SHA256, Originals, fingerprint, sha256_unchanged
 from ..splits import Split
 from ..tree import Stamp
 from .clock import Faults, refuse_uneven, said, settle
-from .frames import FULL, check_frames, to_frames
+from .frames import FULL, SCRATCH, check_frames, to_frames
 from .reading import read_recording
 from .recording import Events
 from .sensor import UNKNOWN, Sides
@@ -29,8 +29,8 @@ VERSION = 2
 CHUNK, CHUNK_BYTES = 32, 32 << 20
 """Samples written together, and bytes of frames, if that is fewer; recordings that hold
 several samples are read once per chunk."""
-COUNTS, EVENTS = 16, 12
-"""Bytes at work for a byte of a sample's frames, and for one of a recording's file."""
+EVENTS = 12
+"""Bytes at work for one of a recording's file."""
 
 
 class Sample(NamedTuple):
@@ -119,7 +119,7 @@ def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
         },
         _Counter(listing, wanted, size).fill,
         chunk=max(1, min(CHUNK, CHUNK_BYTES // frames)),
-        at_work=COUNTS * frames + EVENTS * max(s.size for s in listing.files.values()),
+        at_work=frames + SCRATCH + EVENTS * max(s.size for s in listing.files.values()),
         what=f"{listing.title}: frames",
         quiet=wanted.quiet,
     )
