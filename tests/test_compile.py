@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 import bntt
 from bntt import BNTT, LIF, NormLIF, SharedBN, backend, vgg5
+from bntt.pool import average_pool
 from bntt.surrogate import Triangle
 
 OPS = torch.ops.bntt
@@ -98,6 +100,98 @@ def test_network(training):
         return made.train(training)
 
     assert_compiled_is_eager(net, lambda: torch.randn(2, 2, 3, 8, 8), per_step=True)
+
+
+CODINGS = {
+    "direct": ("vgg5", {"encoder": "direct"}),
+    "poisson": ("vgg5", {"encoder": "poisson"}),
+    "rows": ("seq", {"encoder": "rows"}),
+    "permuted": ("seq", {"encoder": "permuted", "permutation": 3}),
+}
+
+
+def network(coding, **changes):
+    arch, config = CODINGS[coding]
+    sizes = {"num_classes": 3, "num_steps": 2, "in_channels": 1, "image_size": 8}
+    torch.manual_seed(0)
+    return bntt.build(arch, leak=0.9, **sizes, **config, **changes)
+
+
+@COMPILES
+@pytest.mark.parametrize("coding", ["poisson", "permuted"])
+def test_network_on_images(coding):
+    torch.compiler.reset()
+    eager, compiled = network(coding).eval(), network(coding).eval()
+    compiled = torch.compile(compiled, fullgraph=True, backend="aot_eager")
+    outputs = []
+    for net in (eager, compiled):
+        images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+        torch.manual_seed(2)
+        logits = net(images.requires_grad_())
+        outputs.append((logits, *torch.autograd.grad(logits.square().sum(), images)))
+    for ours, truth in zip(*outputs, strict=True):
+        torch.testing.assert_close(ours, truth)
+
+
+@COMPILES
+def test_layers_after_layers_and_of_any_batch():
+    """Neither another surrogate nor another batch size is a surprise."""
+    torch.compiler.reset()
+    for surrogate in (Triangle(0.7), bntt.ATan(3.0)):
+        parts = [NormLIF(BNTT(3, 4), LIF(0.9, surrogate=surrogate)) for _ in range(2)]
+        layers = torch.nn.Sequential(*parts).eval()
+        compiled = torch.compile(layers, fullgraph=True, backend="eager", dynamic=True)
+        for size in (4, 5):
+            z = torch.randn(4, size, 3, 2, 2, requires_grad=True)
+            got, want = (
+                torch.autograd.grad(run(z).square().sum(), z)[0]
+                for run in (compiled, layers)
+            )
+            torch.testing.assert_close(got, want)
+
+
+@COMPILES
+def test_layer_with_a_hook():
+    """Where hooks wait, the norm and the neuron are called apart in the graph too."""
+
+    def make():
+        layer = NormLIF(BNTT(3, num_steps=4), LIF(0.9))
+        layer.lif.register_forward_hook(lambda module, args, spikes: 2 * spikes)
+        return layer
+
+    assert_compiled_is_eager(make, lambda: torch.randn(4, 5, 3, 2, 2))
+
+
+@COMPILES
+@pytest.mark.parametrize(
+    ("coding", "strict"),
+    [("direct", False), ("poisson", False), ("permuted", False), ("permuted", True)],
+)
+def test_network_exported(coding, strict):
+    net, images = network(coding).eval(), torch.randn(4, 1, 8, 8)
+    exported = torch.export.export(net, (images,), strict=strict).module()
+    answers = []
+    for run in (net, exported):
+        torch.manual_seed(2)
+        answers.append(run(images))
+    assert torch.equal(*answers)
+
+
+@COMPILES
+def test_layer_of_pooling_as_a_script():
+    x = torch.randn(2, 3, 5, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # by torch, of scripts
+        scripts = torch.jit.script(average_pool), torch.jit.trace(average_pool, x)
+    for script in scripts:
+        assert torch.equal(script(x), average_pool(x))
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_shapes_are_told_without_numbers(coding):
+    net = network(coding).to("meta")
+    images = torch.randn(4, 1, 8, 8, device="meta")
+    assert net(images, per_step=True).shape == (2, 4, 3)
 
 
 def test_compiled_is_eager():
