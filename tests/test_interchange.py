@@ -2,6 +2,8 @@
 
 import os
 import re
+import struct
+import sys
 import zipfile
 
 import numpy as np
@@ -296,3 +298,129 @@ def test_what_contradicts_the_file(path, weights, override, message):
     saved(path, weights)
     with pytest.raises(ValueError, match=message):
         load_reference(path, **override)
+
+
+def bomb(path, weights):
+    """Four megabytes that unpack to 3.3 gigabytes."""
+    saved(path, {"epoch": 3})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+        with archive.open("archive/data/0", "w", force_zip64=True) as member:
+            for _ in range(16):
+                member.write(bytes(1 << 22))
+
+
+def repeated(path, weights):
+    saved(path, weights | {"fc1.weight": torch.zeros(1).expand(1024, 256 << 20)})
+
+
+def named_twice(path, weights):
+    saved(path, {f"bntt1.{n}.weight": weights["fc1.weight"] for n in range(100)})
+
+
+def many_classes(path, weights):
+    saved(path, weights | {"fc2.weight": torch.zeros(1_000_000, 1)})
+
+
+def many_steps(path, weights):
+    steps = {f"bntt{n}.9999.weight": torch.ones(1) for n in (*range(1, 8), "_fc")}
+    saved(path, weights | steps)
+
+
+def endless_steps(path, weights):
+    saved(path, weights | {"bntt1." + "9" * 5000 + ".weight": torch.ones(1)})
+
+
+def large_images(path, weights):
+    saved(path, weights | {"fc1.weight": torch.zeros(1024, 0).expand(1024, 0)})
+
+
+def sparse(path, weights):
+    saved(path, weights | {"fc2.weight": weights["fc2.weight"].to_sparse()})
+
+
+def nested(path, weights):
+    saved(path, {"state_dict": {"state_dict": dict(weights)}})
+
+
+def whole_numbers(path, weights):
+    saved(path, weights | {"fc2.weight": weights["fc2.weight"].long()})
+
+
+def meta(path, weights):
+    saved(path, weights | {"fc2.weight": weights["fc2.weight"].to("meta")})
+
+
+def coded(path, weights):
+    grown = b"c_codecs\nencode\n(" + b"c_codecs\nencode\n(X\x01\0\0\0aX\x06\0\0\0latin1tR"
+    grown += b"X\x03\0\0\0hextR."
+    pickled(path, b"\x80\x02" + grown)
+
+
+def zeros(path, weights):
+    pickled(path, b"\x80\x02c__builtin__\nbytearray\n(J\0\0\0\x70tR.")
+
+
+def pickled(path, content):
+    saved(path, {"epoch": 3})
+    pickled_anew(path, content)
+
+
+DOCTORED = {
+    bomb: "unpacks to",
+    repeated: "but tensors of",
+    named_twice: "but tensors of",
+    many_classes: r"'fc2.weight' should have shape \(1000000, 1024\)",
+    many_steps: "names a time-step 9999",
+    endless_steps: "unexpected",
+    large_images: "not 256 times the area",
+    sparse: "'fc2.weight' is no dense tensor",
+    nested: "type dict under 'state_dict'",
+    whole_numbers: "should hold floating-point numbers, but it holds torch.int64",
+    meta: "'fc2.weight' is no dense tensor",
+    coded: "the coding 'hex'",
+    zeros: "bytearray",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such measure there")
+@pytest.mark.parametrize("doctor", DOCTORED, ids=lambda doctor: doctor.__name__)
+def test_a_doctored_file_is_refused_before_it_takes_memory(path, weights, doctor):
+    doctor(path, weights)
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=DOCTORED[doctor]) as caught:
+        load_reference(path)
+    assert str(path) in str(caught.value)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 100_000, "kilobytes"
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_a_storage_that_is_said_to_be_larger_than_it_is(path, weights, zipped):
+    saved(path, dict(weights), zipped)
+    content = path.read_bytes()
+    numel = weights["fc2.weight"].numel()  # as a pickle writes it, and ten thousand times
+    small, large = (struct.pack("<cH", b"M", numel), struct.pack("<ci", b"J", numel << 14))
+    assert small in content
+    if zipped:
+        with zipfile.ZipFile(path) as archive:
+            data = archive.read("model.pth/data.pkl")
+        pickled_anew(path, data.replace(small, large))
+        # nothing beyond the file is read, and the tensor itself is as large as it was
+        assert torch.equal(load_reference(path).output.weight, weights["fc2.weight"])
+    else:
+        path.write_bytes(content.replace(small, large))
+        with pytest.raises(ValueError, match=re.escape(str(path))):
+            load_reference(path)
+
+
+def pickled_anew(path, content):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, content if name.endswith("data.pkl") else data)

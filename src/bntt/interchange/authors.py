@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..arguments import FLOATS
 from ..vgg import PLANS, VGG
 from .pickled import state_dict
 
@@ -46,8 +47,10 @@ def load_reference(path: str | Path, leak: float = 0.95, **overrides: Any) -> VG
     path = Path(path)
     tensors = state_dict(path)
     config = _config(tensors, path)
-    net = _untrained(config | _agreeing(overrides, config, path), leak)
-    _fill(net, tensors, path)
+    config |= _agreeing(overrides, config, path) | {"leak": leak}
+    _check(_blank(config, path), tensors, path)
+    net = _untrained(config)
+    _fill(net, tensors)
     return net.eval()
 
 
@@ -111,7 +114,7 @@ def _plan_of(widths: list[int], hidden: int, path: Path) -> str:
 def _num_steps(tensors: dict[str, Tensor], path: Path) -> int:
     steps: dict[str, int] = {}
     for name in tensors:
-        if found := re.fullmatch(r"(bntt\w+)\.(\d+)\.\w+", name):
+        if found := re.fullmatch(r"(bntt\w+)\.(\d{1,6})\.\w+", name):
             steps[found[1]] = max(steps.get(found[1], 0), int(found[2]) + 1)
     if len(set(steps.values())) != 1:
         counts = ", ".join(f"{layer}: {T}" for layer, T in sorted(steps.items()))
@@ -119,7 +122,13 @@ def _num_steps(tensors: dict[str, Tensor], path: Path) -> int:
             f"{path} should hold one batch norm per time-step, as many in every layer; it "
             f"holds {counts or 'none'}. It is incomplete, or was trained without BNTT."
         )
-    return next(iter(steps.values()))
+    T = next(iter(steps.values()))
+    if len(tensors) < T:
+        raise ValueError(
+            f"{path} is not complete: it names a time-step {T - 1}, but holds no more than "
+            f"{len(tensors)} tensors."
+        )
+    return T
 
 
 def _image_size(arch: str, inputs: int, channels: int, path: Path) -> int:
@@ -147,13 +156,22 @@ def _agreeing(
     return defaults | overrides
 
 
-def _untrained(config: dict[str, Any], leak: float) -> VGG:
+def _blank(config: dict[str, Any], path: Path) -> VGG:
+    """The network without memory for its weights, to compare shapes with first."""
+    try:
+        with torch.device("meta"):
+            return VGG(**config)
+    except (RuntimeError, OverflowError) as error:
+        raise ValueError(f"{path} describes no network: {error}") from error
+
+
+def _untrained(config: dict[str, Any]) -> VGG:
     with torch.random.fork_rng(devices=[]):  # to load a file is not to draw from the RNG
-        return VGG(**config, leak=leak)
+        return VGG(**config)
 
 
-def _fill(net: VGG, tensors: dict[str, Tensor], path: Path) -> None:
-    """Copy the tensors into the network, if they are all there and of the right shape."""
+def _check(net: VGG, tensors: dict[str, Tensor], path: Path) -> None:
+    """Refuse tensors that are not all those of the network, in its shapes."""
     ours, names = net.state_dict(), _names(net)
     theirs = {name for parts in names.values() for name in parts}
     missing, unexpected = theirs - tensors.keys(), tensors.keys() - theirs
@@ -166,6 +184,12 @@ def _fill(net: VGG, tensors: dict[str, Tensor], path: Path) -> None:
         shape = ours[name].shape[1:] if ".norm." in name else ours[name].shape
         for part in parts:
             _check_tensor(part, tensors[part], tuple(shape), path)
+
+
+def _fill(net: VGG, tensors: dict[str, Tensor]) -> None:
+    """Copy the tensors into the network."""
+    ours = net.state_dict()
+    for name, parts in _names(net).items():
         values = [tensors[part] for part in parts]
         ours[name] = torch.stack(values) if ".norm." in name else values[0]
     net.load_state_dict(ours)
@@ -189,6 +213,11 @@ def _check_tensor(name: str, value: Tensor, shape: tuple[int, ...], path: Path) 
         raise ValueError(
             f"{path}: {name!r} should have shape {shape}, as the other layers have it, but "
             f"its shape is {tuple(value.shape)}."
+        )
+    if value.dtype not in FLOATS:
+        raise ValueError(
+            f"{path}: {name!r} should hold floating-point numbers, but it holds "
+            f"{value.dtype}."
         )
     if not torch.isfinite(value).all():
         raise ValueError(
