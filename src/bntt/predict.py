@@ -150,6 +150,8 @@ def _pictures(
 
 def _geometry(net: Network, folder: RunFolder) -> tuple[Geometry, str]:
     """How training made its images, and what is not known of that."""
+    if net.geometry is not None:
+        return net.geometry, ""
     recipe = folder.recipe()
     geometry = recalled(recipe.dataset, net.in_channels, net.image_size)
     if recipe.dataset == "npz" and recipe.image_size:
@@ -183,8 +185,12 @@ def _recordings(
 
 def _note(net: Network, image: Tensor) -> str:
     """A warning if a grey picture is light where the training images were dark."""
-    light = image.float().mean().item() / 255
-    if net.in_channels == 1 and net.mean.mean() < 0.5 < light:
+    mean, inside = net.mean.mean().item(), image
+    if net.geometry is not None:  # a border is dark in every picture
+        inside = image[..., *net.geometry.inside]
+        mean *= image.numel() / inside.numel()
+    light = inside.float().mean().item() / 255
+    if net.in_channels == 1 and mean < 0.5 < light:
         return (
             f"This picture is mostly light ({light:.0%} of white), but the network learned "
             f"light strokes on dark ground: try --invert."

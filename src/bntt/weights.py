@@ -148,6 +148,7 @@ def new_network(recipe: Recipe, dataset: Dataset) -> Network:
             mean=mean,
             std=std,
             class_names=dataset.class_names,
+            geometry=dataset.geometry,
         )
 
 

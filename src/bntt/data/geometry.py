@@ -81,6 +81,13 @@ class Geometry:
         left, top = (self.image_size - width) // 2, (self.image_size - height) // 2
         return left, self.image_size - width - left, top, self.image_size - height - top
 
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """Which rows and columns of the square lie within the border."""
+        left, _, top, _ = self.border
+        height, width = self.inner
+        return slice(top, top + height), slice(left, left + width)
+
     def to_config(self) -> dict[str, Any]:
         """Plain values from which `from_config` makes an equal geometry."""
         return asdict(self)
