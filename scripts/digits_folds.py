@@ -65,7 +65,8 @@ def main(runs: Path, results: Path) -> None:
     accuracy_over_time(
         {f"{coding} coding": curve(value["accuracy"]) for coding, value in found.items()},
         results / "digits.png",
-        "Digits, VGG5 with BNTT: mean and deviation of five folds",
+        "Digits, VGG5 with BNTT: mean of five folds",
+        "bars: deviation over the folds",
     )
     for coding, value in found.items():
         print(

@@ -66,6 +66,8 @@ def test_speed_is_measured_beside_the_loop_and_the_floor(tmp_path):
     for part in ("convolution backward", "affine_lif", "moments_backward", "pooling"):
         assert parts[part] > 0, part
     assert "per-step eager loop" in text_of(benchmark.table(result))
+    for made in (benchmark.table(result), benchmark.profile_table(result)):
+        assert max(map(len, text_of(made).splitlines())) <= 80
     assert "affine_lif_backward" in text_of(benchmark.profile_table(result))
 
 

@@ -11,6 +11,7 @@ from bntt.report.contact import time_surface
 from bntt.report.sheet import Sheet, text_width
 
 WHITE = (255, 255, 255)
+RED, BLUE = (204, 25, 31), (20, 77, 191)
 
 
 def colours_of(path):
@@ -137,10 +138,11 @@ def an_event(step, polarity, steps=4, side=8, count=1):
 def test_off_is_blue_and_on_is_red(tmp_path, polarity):
     event_sheet([("a", an_event(3, polarity))], tmp_path / "sheet.png", "")
     found = colours_of(tmp_path / "sheet.png")
-    red, _, blue = max(found, key=lambda c: abs(c[0] - c[2]))
-    assert (red > blue) == bool(polarity)
     # once in its frame and once, being in the last step, on the time surface
-    assert found[max(found, key=lambda c: abs(c[0] - c[2]))] == 2 * 12 * 12
+    full = {1: RED, 0: BLUE}
+    scales = 2 * 18 * 18
+    assert found[full[polarity]] == 2 * 12 * 12 + scales
+    assert found[full[1 - polarity]] == scales
 
 
 def test_more_events_are_stronger_and_both_polarities_darker(tmp_path):
@@ -168,11 +170,37 @@ def pixels_at(path, side=8, times=12):
 
 def test_the_first_and_the_last_of_many_frames_are_shown(tmp_path, written):
     event_sheet([("a", an_event(0, 1, steps=33))], tmp_path / "sheet.png", "title")
-    heads = [text for text, _, _ in written][1:-1]
+    heads = [text for text, _, _ in written][1:-3]
     assert heads[0] == "step 1"
     assert heads[-2:] == ["33", "time surface"]
     assert len(heads) == 11
-    assert written[0][0] == "title\nON red, OFF blue; 33 steps"
+    first, second = written[0][0].splitlines()
+    assert first == "title"
+    assert second.startswith("Red: ON, it grew brighter. Blue: OFF, darker. White:")
+    assert second.endswith("33 steps.")
+
+
+def test_a_sheet_says_how_long_a_step_is_and_what_its_colours_mean(tmp_path, written):
+    frames = np.zeros((6, 2, 8, 8), np.uint8)
+    frames[:, 1] = 4
+    event_sheet([("a", frames)], tmp_path / "sheet.png", "title", "20 ms")
+    texts = [text for text, _, _ in written]
+    assert texts[0].endswith("6 steps, each 20 ms.")
+    assert texts[-2] == "events at a pixel in a step: 1, 2, 4 or more"
+    assert texts[-1] == "time surface, latest event 0, 2, 5 steps before the last"
+
+
+def test_one_strength_means_as_many_events_in_every_row(tmp_path):
+    few, many = np.zeros((2, 1, 2, 8, 8), np.uint8)
+    few[0, 1, 0, 0], many[0, 1, 0, 0] = 1, 1
+    many[0, 1, 4:] = 5
+    event_sheet([("many", many), ("few", few)], tmp_path / "sheet.png", "")
+    event_sheet([("few", few)], tmp_path / "alone.png", "")
+    assert pixels_at(tmp_path / "sheet.png")[0, 0].tolist() != [*RED]
+    assert pixels_at(tmp_path / "alone.png")[0, 0].tolist() == [*RED]
+    pale = tuple(pixels_at(tmp_path / "sheet.png")[0, 0].tolist())
+    # in both rows, and once on the scale
+    assert colours_of(tmp_path / "sheet.png")[pale] >= 2 * 144 + 18 * 18
 
 
 def test_a_recording_without_events_is_white(tmp_path):

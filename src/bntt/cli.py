@@ -144,7 +144,7 @@ def evaluate(
     """Measure the accuracy after every time-step on the whole test set."""
     from .evaluate import evaluate_run
     from .hardware import keep_freed_memory
-    from .printing import drawn, print_evaluation
+    from .printing import bars_of, drawn, print_evaluation
 
     keep_freed_memory()
     run = _folder_of(run)
@@ -170,9 +170,9 @@ def evaluate(
     if figure is not None:
         from .report import accuracy_over_time
 
-        curve = {run.name: (result.mean, result.spread or [0.0] * len(result.mean))}
-        title = f"{result.dataset}: all test images"
-        if not drawn(lambda path: accuracy_over_time(curve, path, title), figure):
+        curve = {run.name: (result.mean, result.spread or result.interval)}
+        words = result.whole, bars_of(result)
+        if not drawn(lambda path: accuracy_over_time(curve, path, *words), figure):
             raise typer.Exit(1)
 
 

@@ -143,9 +143,22 @@ def draw(data: Dataset, path: Path) -> None:
             # names of folders need not be text, and may break lines
             rows.append((shown(name), data.train_images[chosen].numpy()))
     if data.events:
-        event_sheet([(name, samples[0]) for name, samples in rows], path, title)
+        recordings = [(name, samples[0]) for name, samples in rows]
+        event_sheet(recordings, path, title, _step(data))
     else:
         image_sheet(rows, path, title)
+
+
+def _step(data: Dataset) -> str:
+    """What a time-step of a recording is, in words."""
+    steps, geometry = data.train_images.shape[1], data.geometry
+    if geometry is None:
+        return ""
+    if geometry.frames == "count":
+        return f"1/{steps} of the recording's events, however long that took"
+    if geometry.window_ms:
+        return f"{geometry.window_ms / steps:g} ms"
+    return f"1/{steps} of the recording's time"
 
 
 def catalogue() -> dict[str, dict[str, Any]]:

@@ -132,6 +132,13 @@ def print_overview(found: Overview, sheet: str | None) -> None:
         out(f"Note: {found.note}")
 
 
+def bars_of(result: Evaluation) -> str:
+    """What the error bars of a figure are."""
+    if result.spread is None:
+        return f"bars: Wilson's 95 % interval for {result.images} images"
+    return f"bars: deviation over {len(result.seeds)} encoder seeds"
+
+
 def drawn(draw: Callable[[Path], None], path: Path) -> bool:
     """Draw a picture beside the answer; if that fails say so, since the answer stands."""
     try:

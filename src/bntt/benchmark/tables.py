@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
+from ..terminal import shown
 from .plan import NAMES
 
 
@@ -16,32 +18,28 @@ def table(result: dict[str, Any]) -> Table:
 def profile_table(result: dict[str, Any]) -> Table:
     """Where this package's time goes, in milliseconds per pass."""
     columns = {
-        f"{name}, {precision}": parts
+        f"{name},\n{precision}": parts
         for precision, by_pass in result["profile"].items()
         for name, parts in by_pass.items()
     }
-    return _table(
-        "Where the time goes, ms per pass",
-        ["part", *columns],
-        (
-            [part, *(f"{1000 * parts[part]:.0f}" for parts in columns.values())]
-            for part in next(iter(columns.values()))
-        ),
-    )
+    made = _table("Where the time goes, ms per pass", ["part"], list(columns))
+    for part in next(iter(columns.values())):
+        made.add_row(part, *(f"{1000 * parts[part]:.0f}" for parts in columns.values()))
+    return made
 
 
 def _speed(result: dict[str, Any]) -> Table:
-    lines = (
-        [
-            *(row["pass"], row["precision"], NAMES[row["contender"]], row["layout"]),
-            f"{row['images_per_second']:.1f}",
-            _percent(row["share_of_floor"]),
-            *(_times(row[f"times_{peer}"]) for peer in ("loop", "spikingjelly")),
-        ]
-        for row in result["rows"]
-    )
-    head = ["pass", "precision", "contender", "layout", "images/s", "of the floor"]
-    made = _table(_title(result), [*head, "times loop", "times SpikingJelly"], lines)
+    numbers = ["images/s", "of the\nfloor", "times\nloop", "times\nSpikingJelly"]
+    made = _table(_title(result), ["contender", "layout"], numbers)
+    for (kind, precision), rows in _grouped(result["rows"], "pass", "precision"):
+        made.add_row(f"{kind}, {precision}")
+        for row in rows:
+            made.add_row(
+                *(f"  {NAMES[row['contender']]}", row["layout"]),
+                f"{row['images_per_second']:.1f}",
+                _percent(row["share_of_floor"]),
+                *(_times(row[f"times_{peer}"]) for peer in ("loop", "spikingjelly")),
+            )
     made.caption = (
         f"The worst moment: other processes took {_percent(result['taken_by_others'])} of "
         f"the processors. Trust the numbers where that is near 0."
@@ -50,37 +48,43 @@ def _speed(result: dict[str, Any]) -> Table:
 
 
 def _memory(result: dict[str, Any]) -> Table:
-    lines = (
-        [
-            *(NAMES[row["contender"]], row["precision"], row["layout"]),
-            f"{row['bytes_per_neuron_and_step']:.2f}" if "error" not in row else "failed",
-            f"{row['r2']:.4f}" if "error" not in row else "",
-            ", ".join(f"{peak / 2**20:.0f}" for peak in row["peak_bytes"]),
-        ]
-        for row in result["rows"]
-    )
-    head = ["contender", "precision", "layout", "bytes per neuron and step", "R²"]
-    return _table(_title(result), [*head, f"MiB at batch {result['batch_sizes']}"], lines)
+    batches = "\n".join(["MiB at batch", f"{result['batch_sizes']}"])
+    numbers = ["bytes per\nneuron and\nstep", "R²", batches]
+    made = _table(_title(result), ["contender", "layout"], numbers)
+    for (precision,), rows in _grouped(result["rows"], "precision"):
+        made.add_row(precision)
+        for row in rows:
+            slope = row.get("bytes_per_neuron_and_step")
+            made.add_row(
+                *(f"  {NAMES[row['contender']]}", row["layout"]),
+                "failed" if "error" in row else f"{slope:.2f}",
+                "" if "error" in row else f"{row['r2']:.4f}",
+                ", ".join(f"{peak / 2**20:.0f}" for peak in row["peak_bytes"]),
+            )
+    return made
 
 
 def _scaling(result: dict[str, Any]) -> Table:
-    lines = (
-        [
+    numbers = ["seconds per\ntraining step", "R²", "cost per unit,\nlast/first"]
+    made = _table(_title(result), ["over", "values"], numbers)
+    for row in result["rows"]:
+        made.add_row(
             *(row["over"], ", ".join(map(str, row["values"]))),
             ", ".join(f"{s:.3f}" for s in row["seconds"]),
             f"{row['r2']:.5f}",
             f"{row['cost_per_unit_last_over_first']:.2f}",
-        ]
-        for row in result["rows"]
-    )
-    head = [
-        "over",
-        "values",
-        "seconds per training step",
-        "R²",
-        "cost per unit, last/first",
-    ]
-    return _table(_title(result), head, lines)
+        )
+    return made
+
+
+def _grouped(
+    rows: Iterable[dict[str, Any]], *keys: str
+) -> Iterable[tuple[tuple[str, ...], list[dict[str, Any]]]]:
+    """Rows by what they have in common, in the order in which that first comes."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return groups.items()
 
 
 def _title(result: dict[str, Any]) -> str:
@@ -92,12 +96,15 @@ def _title(result: dict[str, Any]) -> str:
     )
 
 
-def _table(title: str, head: list[str], lines: Iterable[list[str]]) -> Table:
-    made = Table(title=title)
-    for name in head:
+def _table(title: str, words: list[str], numbers: list[str]) -> Table:
+    """An empty table; without lines, its rows fit into 80 columns."""
+    # a machine's name may hold what is markup to rich
+    made = Table(title=Text(shown(title)), box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    made.title_justify = made.caption_justify = "left"
+    for name in words:
         made.add_column(name, overflow="fold")
-    for line in lines:
-        made.add_row(*line)
+    for name in numbers:
+        made.add_column(name, overflow="fold", justify="right")
     return made
 
 

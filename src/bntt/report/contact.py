@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from math import ceil, sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,16 +45,18 @@ def image_sheet(rows: Rows, path: str | Path, title: str) -> None:
     _draw(strips, blocks, path, title)
 
 
-def event_sheet(rows: Rows, path: str | Path, title: str) -> None:
+def event_sheet(rows: Rows, path: str | Path, title: str, step: str = "") -> None:
     """Draw the frames of one recording per class, and its time surface.
 
     Brighter (ON) is red, darker (OFF) blue, and stronger the more events there were. The
     time surface shows how lately there was an event at a pixel, and of which polarity.
+    Two scales below say how strong is how much, for all rows alike.
 
     Args:
         rows: Per class uint8 [T, 2, H, W]; of more than 10 frames 10 are drawn.
         path: Where the picture goes; its ending names the format.
         title: Above everything.
+        step: What a time-step is, such as ``"20 ms"``.
 
     Raises:
         ImportError: If matplotlib is not installed.
@@ -62,9 +65,51 @@ def event_sheet(rows: Rows, path: str | Path, title: str) -> None:
     rows, title = _first(rows, MOST_EVENTS, title)
     steps = len(rows[0][1])
     shown = np.unique(np.linspace(0, steps - 1, min(steps, EXAMPLES)).round().astype(int))
-    strips = [(_short(name), _event_strip(frames, shown)) for name, frames in rows]
+    counts = [_shrunk(frames.astype(np.float64), np.sum) for _, frames in rows]
+    full = _full(counts)
+    strips = [
+        (_short(name), _event_strip(recording, shown, full))
+        for (name, _), recording in zip(rows, counts, strict=True)
+    ]
     heads = [f"step {shown[0] + 1}", *(str(t + 1) for t in shown[1:]), "time surface"]
-    _draw(strips, 1, path, f"{title}\nON red, OFF blue; {steps} steps", heads)
+    lasting = f", each {step}" if step else ""
+    title = (
+        f"{title}\nRed: ON, it grew brighter. Blue: OFF, darker. White: no event. "
+        f"{steps} steps{lasting}."
+    )
+    _draw(strips, 1, path, title, heads, _scales(full, steps))
+
+
+def _full(counts: list[np.ndarray]) -> float:
+    """Events in a step at a pixel that are drawn in full colour: few have more."""
+    there = np.concatenate([recording[recording > 0] for recording in counts])
+    return max(1.0, np.percentile(there, 95)) if len(there) else 1.0
+
+
+def _scales(full: float, steps: int) -> list[tuple[str, np.ndarray]]:
+    """What the colours of frames and time surface mean, with a sample of each."""
+    most = ceil(full)
+    some = sorted({1, max(1, round(most / 2)), most})
+    ago = sorted({0, steps // 3, steps - 1})
+    return [
+        (
+            f"events at a pixel in a step: {', '.join(map(str, some))}"
+            f"{' or more' if some[-1] > 1 else ''}",
+            _samples([_strength(np.array(float(count)), full) for count in some]),
+        ),
+        (
+            f"time surface, latest event {', '.join(map(str, ago))} steps before the last",
+            _samples([np.exp(-back / (steps / 3)) for back in ago]),
+        ),
+    ]
+
+
+def _samples(strengths: Sequence[Any]) -> np.ndarray:
+    """Squares of ON and then of OFF in these strengths, as RGB in [0, 1]."""
+    row = np.broadcast_to(np.repeat(strengths, LINE), (LINE, len(strengths) * LINE))
+    none = np.zeros_like(row)
+    on, off = np.stack([none, row]), np.stack([row, none])
+    return _coloured(np.concatenate([on, off], axis=-1))
 
 
 def time_surface(frames: np.ndarray) -> np.ndarray:
@@ -95,6 +140,7 @@ def _draw(
     path: str | Path,
     title: str,
     heads: Sequence[str] = (),
+    scales: Sequence[tuple[str, np.ndarray]] = (),
 ) -> None:
     """Lay out named strips in blocks side by side, read downwards, and save the page."""
     label = max(text_width(name) for name, _ in strips) + 8
@@ -103,7 +149,10 @@ def _draw(
     rows = ceil(len(strips) / blocks)
     width = blocks * (label + wide + MARGIN) + MARGIN
     above = MARGIN + LINE * (len(title.splitlines()) + bool(heads)) + 8
-    sheet = Sheet(max(width, text_width(title) + 2 * MARGIN), above + rows * high + MARGIN)
+    below = above + rows * high + MARGIN
+    widths = [pixels.shape[1] + 8 + text_width(words) for words, pixels in scales]
+    wanted = max(text_width(title), *widths, 0) + 2 * MARGIN
+    sheet = Sheet(max(width, wanted), below + (LINE + 4) * len(scales) + MARGIN)
     sheet.words(title, MARGIN, MARGIN, va="top")
     for k, head in enumerate(heads):
         centre = MARGIN + label + (k + 0.5) * wide / len(heads)
@@ -113,6 +162,10 @@ def _draw(
         top = above + k % rows * high
         sheet.words(name, left - 8, top + len(pixels) / 2, ha="right", va="center")
         sheet.picture(pixels, left, top)
+    for k, (words, pixels) in enumerate(scales):
+        top = below + k * (LINE + 4)
+        sheet.picture(pixels, MARGIN, top)
+        sheet.words(words, MARGIN + pixels.shape[1] + 8, top + LINE / 2, va="center")
     sheet.save(path)
 
 
@@ -127,15 +180,16 @@ def _tiles(images: np.ndarray) -> list[np.ndarray]:
     return [_enlarged(image.transpose(1, 2, 0), 64) for image in colours]
 
 
-def _event_strip(frames: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    counts = _shrunk(frames.astype(np.float64), np.sum)
-    there = counts[counts > 0]
-    full = np.percentile(there, 95) if len(there) else 1.0
-    strength = np.where(counts > 0, 0.3 + 0.7 * np.minimum(counts / full, 1), 0)
-    tiles = [_enlarged(_coloured(strength[t]), 96) for t in shown]
+def _event_strip(counts: np.ndarray, shown: np.ndarray, full: float) -> np.ndarray:
+    tiles = [_enlarged(_coloured(_strength(counts[t], full)), 96) for t in shown]
     surface = time_surface(counts)
     latest = np.where(surface == surface.max(0), surface, 0)
     return _strip([*tiles, _enlarged(_coloured(latest), 96)], line=0.8)
+
+
+def _strength(counts: np.ndarray, full: float) -> np.ndarray:
+    """How strong a colour is, in [0, 1]: a single event must be seen."""
+    return np.where(counts > 0, 0.3 + 0.7 * np.minimum(counts / full, 1), 0)
 
 
 RED, BLUE = np.array([0.80, 0.10, 0.12]), np.array([0.08, 0.30, 0.75])
