@@ -28,7 +28,7 @@ FLOORS = [  # a room may import only from floors below its own
     {"neuron"},
     {"layer_values", "header", "twin"},
     {"network"},
-    {"vgg", "sequence", "resnet"},
+    {"vgg", "sequence", "resnet", "running_statistics"},
     {"architectures"},
     {"stream", "monitor", "convert", "checkpoint", "interchange"},
     {"run_folder", "objective"},

@@ -14,6 +14,7 @@ from .network import Network
 from .neuron import LIF, NormLIF, Readout
 from .norm import BNTT, NoNorm, SharedBN
 from .ops import backend, backend_report
+from .running_statistics import update_statistics
 from .sequence import SequenceNet
 from .surrogate import ATan, FastSigmoid, Rectangle, Triangle
 from .vgg import VGG, vgg5, vgg7, vgg9, vgg11
@@ -44,6 +45,7 @@ __all__ = [
     "load_reference",
     "register",
     "save",
+    "update_statistics",
     "vgg5",
     "vgg7",
     "vgg9",

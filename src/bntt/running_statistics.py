@@ -1,0 +1,80 @@
+"""Running statistics taken anew, as averages over data (M21)."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .modes import training
+from .network import Network
+from .norm import TemporalNorm
+
+
+@torch.no_grad()
+def update_statistics(
+    net: Network, loader: Iterable[Any], *, generator: torch.Generator | None = None
+) -> None:
+    """Replace the running statistics by their averages over all batches of a loader (M21).
+
+    For weights that were not trained with them: averaged ones (``torch.optim.swa_utils``,
+    whose ``update_bn`` knows no temporal norms), merged or rounded ones. Every batch counts
+    alike, whatever its size, as in ``update_bn``; with one pass over data the result does
+    not depend on the norms' momentum. Every module's own training flag comes back.
+
+    Args:
+        net: The network; its statistics are changed, nothing else.
+        loader: Batches, or tuples that begin with one. Bytes are normalised first
+            (:meth:`Network.normalize`); floating-point input is fed as it is.
+        generator: Of the encoder's random numbers, on the network's device.
+
+    Raises:
+        ValueError: If there is no batch, no norm keeps statistics, or a batch does not
+            fit. The statistics are then what they were.
+
+    Example:
+        >>> from bntt import vgg5
+        >>> net = vgg5(num_classes=2, num_steps=3, leak=0.9, image_size=8)
+        >>> update_statistics(net, [torch.randn(4, 3, 8, 8) for _ in range(2)])
+    """
+    norms = [m for m in net.modules() if isinstance(m, TemporalNorm) and _keeps(m)]
+    if not norms:
+        raise ValueError(f"{net.arch} has no norm that keeps running statistics.")
+    count = 0
+    with training(net), _averaging(norms):
+        for count, batch in enumerate(loader, 1):
+            for norm in norms:
+                norm.momentum = 1 / count
+            images = batch[0] if isinstance(batch, (list, tuple)) else batch
+            images = images.to(net.mean.device)
+            if not images.is_floating_point():
+                images = net.normalize(images)
+            net(images, generator=generator)
+        if count == 0:
+            raise ValueError(
+                "The loader gave no batch to take statistics of. An iterator that was used "
+                "up gives none: pass the loader itself."
+            )
+
+
+def _keeps(norm: TemporalNorm) -> bool:
+    return "running_mean" in dict(norm.named_buffers())
+
+
+@contextmanager
+def _averaging(norms: list[TemporalNorm]) -> Iterator[None]:
+    """Give the norms back their momentum, and, if anything fails, their statistics."""
+    momenta = [norm.momentum for norm in norms]
+    before: list[tuple[Tensor, Tensor]] = [
+        (buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()
+    ]
+    try:
+        yield
+    except BaseException:
+        for buffer, values in before:
+            buffer.copy_(values)
+        raise
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
