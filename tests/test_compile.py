@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 import bntt
 from bntt import BNTT, LIF, NormLIF, SharedBN, backend, vgg5
 from bntt.pool import average_pool
-from bntt.surrogate import Triangle
+from bntt.surrogate import Surrogate, Triangle
 
 OPS = torch.ops.bntt
 # checkers of shapes break graphs, so what compiles runs in a process without them
@@ -38,12 +39,17 @@ def calls(dtype):
         (OPS.affine_lif, (z, a, b, None, 0.5, 1.0, "hard", False)),
         (OPS.affine_lif_backward, (z, a, b, v0, ds, dv, 0.5, 1.0, "soft", *slope)),
         (OPS.affine_lif_backward, (z, a, b, None, ds, None, 0.5, 1.0, "none", *slope)),
+        (OPS.affine_lif_backward, (z, a, b, v0, None, dv, 0.5, 1.0, "hard", *slope)),
+        (
+            OPS.affine_lif_backward_learning,
+            (z, a, b, v0, ds, dv, 0.5, 1.0, "soft", *slope),
+        ),
     ]
 
 
 @pytest.mark.parametrize("provider", ["reference", "cpu"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("case", range(6))
+@pytest.mark.parametrize("case", range(8))
 def test_an_operator_is_what_it_says_it_is(case, dtype, provider):
     operator, arguments = calls(dtype)[case]
     with backend(provider):
@@ -90,6 +96,53 @@ def test_layer(kind, return_state, provider):
 @COMPILES
 def test_neuron():
     assert_compiled_is_eager(lambda: LIF(0.9), lambda: torch.randn(4, 5, 3))
+
+
+@COMPILES
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_network_after_network_whose_numbers_differ(dynamic):
+    torch.compiler.reset()
+    surrogates = Triangle(), bntt.ATan(), Triangle(0.7), bntt.FastSigmoid()
+    for leak, surrogate in zip((0.9, 0.8, 0.7, 0.6), surrogates, strict=True):
+        layers = (NormLIF(BNTT(3, 4), LIF(leak, surrogate=surrogate)) for _ in range(2))
+        net = torch.nn.Sequential(*layers)
+        compiled = torch.compile(net, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+        z = torch.randn(4, 5, 3, 2, 2, requires_grad=True)
+        (want,) = torch.autograd.grad(net(z).square().sum(), z)
+        (got,) = torch.autograd.grad(compiled(z).square().sum(), z)
+        assert want.abs().sum() > 0
+        torch.testing.assert_close(got, want)
+
+
+@dataclass(frozen=True)
+class Gaussian(Surrogate):
+    def derivative(self, x):
+        return torch.exp(-x.square())
+
+
+@COMPILES
+def test_neuron_with_a_surrogate_of_ones_own():
+    assert_compiled_is_eager(
+        lambda: LIF(0.9, surrogate=Gaussian()), lambda: torch.randn(4, 5, 3)
+    )
+
+
+@COMPILES
+def test_neuron_that_learns():
+    def make():
+        return LIF(*(torch.nn.Parameter(torch.tensor(x)) for x in (0.9, 0.8)))
+
+    assert_compiled_is_eager(make, lambda: torch.randn(4, 5, 3), return_state=True)
+
+
+@COMPILES
+@pytest.mark.parametrize("strict", [True, False])
+def test_network_is_exported(strict):
+    net = torch.nn.Sequential(*(NormLIF(SharedBN(3, 4), LIF(0.9)) for _ in range(2))).eval()
+    z = torch.randn(4, 5, 3, 2, 2)
+    exported = torch.export.export(net, (z,), strict=strict).module()
+    other = torch.randn_like(z)
+    assert torch.equal(exported(other), net(other))
 
 
 @COMPILES

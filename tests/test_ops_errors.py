@@ -1,11 +1,16 @@
 """What a user sees who gets an argument wrong: what was expected, what came, what to do."""
 
 # pyright: reportArgumentType=false
+import logging
+import threading
+from dataclasses import dataclass
+
 import pytest
 import torch
 
-from bntt import LIF, backend, backend_report
+from bntt import LIF, Triangle, backend, backend_report, ops
 from bntt.ops import affine_lif, moments, select
+from bntt.surrogate import Surrogate
 
 pytestmark = pytest.mark.usefixtures("as_user")
 
@@ -96,3 +101,120 @@ def test_the_backend_asked_for_is_the_one_that_runs(provider, monkeypatch):
     with backend(provider):
         moments(torch.zeros(1, 2, 1))
     assert called == [provider]
+
+
+def test_auto_wins_over_the_environment(monkeypatch):
+    z = torch.zeros(1, 2, 1)
+    monkeypatch.setenv("BNTT_BACKEND", "reference")
+    with backend("auto"):
+        assert select.provider_name(z) == "cpu"
+        assert backend_report()["override"] == "auto"
+    monkeypatch.setenv("BNTT_BACKEND", "")  # as good as none
+    assert select.provider_name(z) == "cpu"
+
+
+def test_blocks_that_end_in_any_order_leave_nothing_behind():
+    z = torch.zeros(1, 2, 1)
+    first, second = backend("reference"), backend("cpu")
+    first.__enter__()
+    second.__enter__()
+    assert select.wanted() == "cpu"
+    first.__exit__(None, None, None)
+    assert select.wanted() == "cpu"
+    second.__exit__(None, None, None)
+    assert select.wanted() == "auto"
+
+    def inside(name):
+        with backend(name):
+            yield select.provider_name(z)
+            yield select.provider_name(z)
+
+    one, two = inside("reference"), inside("cpu")
+    assert [next(one), next(two)] == ["reference", "cpu"]
+    one.close()
+    assert next(two) == "cpu"
+    two.close()
+    assert select.wanted() == "auto"
+
+
+def test_a_block_is_of_its_thread_alone():
+    inside, leave, seen = threading.Event(), threading.Event(), []
+
+    def other():
+        with backend("reference"):
+            inside.set()
+            leave.wait(20)
+            seen.append(select.wanted())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert inside.wait(20)
+    assert select.wanted() == "auto"
+    with backend("cpu"):
+        leave.set()
+        thread.join()
+        assert seen == ["reference"]
+        assert select.wanted() == "cpu"
+
+
+@pytest.mark.parametrize(("forward", "later"), [("cpu", "reference"), ("reference", "cpu")])
+def test_backward_runs_where_forward_ran(forward, later, monkeypatch):
+    called = []
+
+    def watch(name, function):
+        module = getattr(select, name)
+        real = getattr(module, function)
+
+        def spy(*args, **kwargs):
+            called.append(name)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(module, function, spy)
+
+    for name in ("reference", "cpu"):
+        for function in ("moments_backward", "affine_lif_backward"):
+            watch(name, function)
+    z = torch.randn(2, 3, 4, requires_grad=True)
+    with backend(forward):
+        z2, mean, var = moments(z)
+        spikes, _ = affine_lif(z2, mean, var, leak=0.9)
+    with backend(later):
+        spikes.sum().backward()
+    # autograd differentiates the reference itself
+    assert called == (["cpu", "cpu"] if forward == "cpu" else [])
+
+
+@dataclass(frozen=True)
+class Steep(Triangle):
+    """A subclass that inherits the number of its parent, and not its formula."""
+
+    def derivative(self, x):
+        return torch.exp(-x.square())
+
+
+@dataclass(frozen=True)
+class Gaussian(Surrogate):
+    """One that no kernel has heard of."""
+
+    def derivative(self, x):
+        return torch.exp(-x.square())
+
+
+@pytest.mark.parametrize("kind", [Steep, Gaussian])
+@pytest.mark.parametrize("provider", ["auto", "cpu", "reference"])
+def test_a_surrogate_of_ones_own_is_heard_and_said_once(kind, provider, caplog):
+    ops._say_slow.cache_clear()
+    z = torch.rand(4, 3, 2, requires_grad=True)
+    rest = torch.ones(4, 2), torch.zeros(4, 2)
+    with caplog.at_level(logging.WARNING, "bntt"), backend(provider):
+        for _ in range(2):
+            spikes, _ = affine_lif(z, *rest, leak=0.0, surrogate=kind())
+    spikes.sum().backward()
+    torch.testing.assert_close(z.grad, torch.exp(-(z.detach() - 1).square()))
+    assert len(caplog.messages) == 1
+    assert kind.__name__ in caplog.messages[0]
+
+
+def test_what_is_no_surrogate_is_refused():
+    with pytest.raises(TypeError, match="`surrogate` must be one such as Triangle"):
+        affine_lif(**arguments(), leak=0.9, surrogate="triangle")

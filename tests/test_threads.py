@@ -1,7 +1,6 @@
 """Who computes, when, and where a compiled kernel is kept."""
 
 # pyright: reportArgumentType=false, reportOptionalMemberAccess=false
-import logging
 import os
 import shutil
 import subprocess
@@ -137,22 +136,85 @@ print(sum(kernels.block_moments.stats.cache_hits.values()))
     assert hits == ["0", "1"]
 
 
-def test_a_first_call_that_takes_long_says_why_once(monkeypatch, caplog):
-    threads._announce.cache_clear()
-    monkeypatch.setattr(threads, "PATIENCE", 0.02)
+def test_kernels_run_after_the_main_thread_has_ended():
+    program = f"""
+import threading, time
+import torch
+from bntt.ops import moments
+torch.set_num_threads(2)
+z = torch.arange({SHAPE[0] * SHAPE[1] * SHAPE[2]}.0).reshape{SHAPE} % 7
+_, want, _ = moments(z)
 
-    class Kernel:
-        signatures = ()
+def later():
+    threading.main_thread().join()
+    torch.set_num_threads(2)
+    print(torch.equal(moments(z)[1], want), flush=True)
 
-        def __init__(self, seconds):
-            self.seconds = seconds
+threading.Thread(target=later).start()
+"""
+    assert run(program).strip() == "True"
 
-        def __call__(self, first, last):
-            time.sleep(self.seconds)
 
-    with caplog.at_level(logging.WARNING, "bntt"):
-        threads.run_blocks(Kernel(0.0), 1)
-        assert not caplog.messages
-        for _ in range(2):
-            threads.run_blocks(Kernel(0.2), 1)
-    assert caplog.messages == ["bntt: compiling the CPU kernels (a few seconds)"]
+def test_where_the_system_gives_no_more_threads_the_caller_does_it_all(monkeypatch):
+    torch.set_num_threads(3)
+    spans = []
+
+    def refuse(threads):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "_pool", refuse)
+    threads.run_blocks(lambda *span: spans.append(span), 7)
+    assert spans == [(0, 2), (2, 4), (4, 7)]
+
+
+def test_a_busy_pool_keeps_nobody_waiting_and_nothing_is_done_twice():
+    torch.set_num_threads(2)
+    hold = threading.Event()
+    busy = [threads._pool(2).submit(hold.wait, 20) for _ in range(2)]
+    spans = []
+    threads.run_blocks(lambda *span: spans.append(span), 5)  # would wait for ever
+    assert spans == [(0, 2), (2, 5)]
+    hold.set()
+    assert all(future.result() for future in busy)
+    assert len(spans) == 2
+
+
+def test_an_error_in_the_caller_waits_for_its_helpers():
+    torch.set_num_threads(2)
+    begun, ended = threading.Event(), []
+
+    def kernel(first, last):
+        if threading.current_thread() is caller:
+            assert begun.wait(20)
+            raise ZeroDivisionError
+        begun.set()
+        time.sleep(0.1)
+        ended.append(first)
+
+    caller = threading.current_thread()
+    with pytest.raises(ZeroDivisionError):
+        threads.run_blocks(kernel, 2)
+    assert len(ended) == 1
+
+
+def test_systems_without_fork_import_the_package():
+    program = """
+import os, torch, numpy, numba, safetensors.torch, jaxtyping
+for name in ("fork", "register_at_fork"):
+    if hasattr(os, name):
+        delattr(os, name)
+import bntt
+print(bntt.ops.moments(torch.tensor([[[1.0], [3.0]]]))[1].item())
+"""
+    assert run(program).strip() == "2.0"
+
+
+def test_the_first_spike_does_not_import_the_compiler():
+    program = """
+import sys, torch, bntt
+z = torch.randn(2, 3, 4, requires_grad=True)
+z2, mean, var = bntt.ops.moments(z)
+bntt.ops.affine_lif(z2, mean, var, leak=0.9)[0].sum().backward()
+print("torch._dynamo" in sys.modules, z.grad.shape)
+"""
+    assert run(program).strip() == "False torch.Size([2, 3, 4])"

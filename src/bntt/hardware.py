@@ -68,7 +68,10 @@ def keep_freed_memory() -> None:
     if sys.platform != "linux":
         return
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch's own
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    try:
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    except OSError:  # a program that is linked statically has no library to ask
+        return
     if mallopt is not None:
         m_trim_threshold, m_mmap_max = -1, -4
         mallopt(m_mmap_max, 0)
@@ -77,9 +80,10 @@ def keep_freed_memory() -> None:
 
 def _cpuinfo() -> dict[str, str]:
     """The first processor's entries in ``/proc/cpuinfo``; nothing elsewhere."""
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # another system, or one that does not tell
         return {}
-    first = path.read_text().split("\n\n")[0]
+    first = text.split("\n\n")[0]
     pairs = (line.partition(":") for line in first.splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}

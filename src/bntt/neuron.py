@@ -31,8 +31,9 @@ class LIF(nn.Module):
 
     Args:
         leak: :math:`\lambda`, the fraction of ``v`` kept per time-step, in ``[0, 1]``; 1 is
-            a perfect integrator. A time constant tau converts to ``1 - 1/tau``.
-        v_threshold: Firing threshold, positive, in units of ``v``.
+            a perfect integrator. A time constant tau converts to ``1 - 1/tau``. A
+            parameter of shape ``()`` learns (M9).
+        v_threshold: Firing threshold, positive, in units of ``v``; likewise.
         reset: ``"soft"`` subtracts the threshold, ``"hard"`` sets ``v`` to 0, ``"none"``
             leaves it.
         surrogate: What backward uses in place of the step's derivative.
@@ -51,8 +52,8 @@ class LIF(nn.Module):
 
     def __init__(
         self,
-        leak: float,
-        v_threshold: float = 1.0,
+        leak: float | Tensor,
+        v_threshold: float | Tensor = 1.0,
         reset: str = "soft",
         surrogate: Surrogate = Triangle(),
         detach_reset: bool = True,

@@ -54,8 +54,11 @@ class Surrogate:
         """The slope at ``x = u / v_threshold - 1``, elementwise."""
         raise TypeError(f"{type(self).__name__} is not a surrogate; use a subclass.")
 
-    def fire(self, u: Tensor, v_threshold: float) -> Tensor:
-        """1 where ``u > v_threshold`` (strictly), else 0; backward takes the slope."""
+    def fire(self, u: Tensor, v_threshold: float | Tensor) -> Tensor:
+        """1 where ``u > v_threshold`` (strictly), else 0; backward takes the slope.
+
+        It depends on ``x = u / v_threshold - 1``, so a threshold of shape ``()`` learns.
+        """
         return _Fire.apply(u, v_threshold, self)  # pyright: ignore[reportReturnType]
 
     def to_config(self) -> dict[str, Any]:
@@ -72,14 +75,19 @@ class _Fire(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        u, ctx.v_threshold, ctx.surrogate = inputs
-        ctx.save_for_backward(u)
+        u, v_threshold, ctx.surrogate = inputs
+        learned = isinstance(v_threshold, Tensor)
+        ctx.save_for_backward(u, v_threshold if learned else None)
+        ctx.v_threshold = None if learned else v_threshold
 
     @staticmethod
     def backward(ctx, grad):
-        (u,) = ctx.saved_tensors
-        slope = ctx.surrogate.derivative(u / ctx.v_threshold - 1) / ctx.v_threshold
-        return grad * slope, None, None
+        u, learned = ctx.saved_tensors
+        v_threshold = ctx.v_threshold if learned is None else learned
+        slope = ctx.surrogate.derivative(u / v_threshold - 1) / v_threshold
+        du = grad * slope
+        dv_threshold = None if learned is None else -(du * (u / learned)).sum().to(learned)
+        return du, dv_threshold, None
 
 
 @dataclass(frozen=True)

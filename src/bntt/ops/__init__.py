@@ -5,18 +5,20 @@ node over registered operators, so ``torch.compile(fullgraph=True)`` sees throug
 ``backend("reference")`` they are plain PyTorch and autograd differentiates them itself.
 """
 
+import logging
+from functools import cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..surrogate import Surrogate, Triangle
+from ..surrogate import Surrogate, Triangle, check_surrogate, is_built_in
 from . import reference
+from .checks import check_moments, check_neuron, check_scan, readable
 from .registered import AffineLIF, Moments
 from .select import backend, backend_report, provider_name
 
-__all__ = ["affine_lif", "backend", "backend_report", "moments"]
-
-RESETS = ("soft", "hard", "none")
+__all__ = ["affine_lif", "backend", "backend_report", "check_neuron", "moments"]
 
 
 def moments(
@@ -40,14 +42,10 @@ def moments(
         ValueError: If there is no element to average.
         RuntimeError: If the chosen backend cannot run on the tensor.
     """
-    if z.shape[1] == 0:
-        raise ValueError(
-            f"Batch statistics need at least one element, but the current has shape "
-            f"{tuple(z.shape)}, read as (T, M, C). Drop empty batches, or call .eval()."
-        )
+    check_moments(z)
     if _differentiated_by_autograd(z):
         return z, *reference.moments(z)
-    return Moments.apply(z.contiguous())  # pyright: ignore[reportReturnType]
+    return Moments.apply(z, _chosen(z))  # pyright: ignore[reportReturnType]
 
 
 def affine_lif(
@@ -56,8 +54,8 @@ def affine_lif(
     b: Float[Tensor, "T C"],
     v0: Float[Tensor, "M C"] | None = None,
     *,
-    leak: float,
-    v_threshold: float = 1.0,
+    leak: float | Tensor,
+    v_threshold: float | Tensor = 1.0,
     reset: str = "soft",
     detach_reset: bool = True,
     surrogate: Surrogate = Triangle(),
@@ -78,11 +76,13 @@ def affine_lif(
         a: Scale per time-step and channel, in the type of the membrane.
         b: Shift per time-step and channel, same type.
         v0: Membrane potential before the first time-step; 0 if omitted.
-        leak: Fraction of ``v`` kept per time-step, in ``[0, 1]``.
-        v_threshold: Firing threshold, positive, in units of ``v``.
+        leak: Fraction of ``v`` kept per time-step, in ``[0, 1]``; a tensor of shape ``()``
+            learns (M9).
+        v_threshold: Firing threshold, positive, in units of ``v``; likewise.
         reset: ``"soft"``, ``"hard"`` or ``"none"``.
         detach_reset: Whether backward ignores that a spike resets.
-        surrogate: What backward uses in place of the step's derivative.
+        surrogate: What backward uses in place of the step's derivative. One of your own
+            runs on the reference, whatever the backend.
         keep_state: Whether the last ``v`` is wanted.
 
     Returns:
@@ -94,19 +94,19 @@ def affine_lif(
         RuntimeError: If the chosen backend cannot run on the tensor.
     """
     check_neuron(leak, v_threshold, reset)
-    _check_shapes(z, a, b, v0)
+    check_surrogate(surrogate)
+    check_scan(z, a, b, v0)
     wide = reference.accumulator(z.dtype)
     a, b, v0 = a.to(wide), b.to(wide), None if v0 is None else v0.to(wide)
-    if _differentiated_by_autograd(z):
+    if _needs_plain_torch(surrogate, leak, v_threshold) or _differentiated_by_autograd(z):
         settings = {"detach_reset": detach_reset, "surrogate": surrogate}
         spikes, v = reference.affine_lif_forward(
             z, a, b, v0, leak=leak, v_threshold=v_threshold, reset=reset, **settings
         )
         return spikes, v if keep_state else None
-    v0 = None if v0 is None else v0.contiguous()
     spikes, v = AffineLIF.apply(
-        *(z.contiguous(), a.contiguous(), b.contiguous(), v0, leak, v_threshold, reset),
-        *(detach_reset, surrogate, keep_state),
+        *(z, a, b, v0, _learned(leak), _learned(v_threshold), reset, detach_reset),
+        *(surrogate.kind, *surrogate.parameters, keep_state, _chosen(z)),
     )  # pyright: ignore[reportGeneralTypeIssues]
     return spikes, v if keep_state else None
 
@@ -116,37 +116,37 @@ def _differentiated_by_autograd(z: Tensor) -> bool:
     return not torch.compiler.is_compiling() and provider_name(z) == "reference"
 
 
-def check_neuron(leak: float, v_threshold: float, reset: str) -> None:
-    """Refuse values that no neuron has.
+def _chosen(z: Tensor) -> str:
+    """The provider that backward shall use too, whatever is asked for by then.
 
-    Raises:
-        ValueError: If ``leak``, ``v_threshold`` or ``reset`` is out of range.
+    A compiled graph outlives the block that it was made in: each call asks for itself.
     """
-    if not 0 <= leak <= 1:
-        raise ValueError(
-            f"`leak` must lie in [0, 1], got {leak}. It is the fraction of membrane "
-            f"potential kept per time-step; a time constant tau converts to 1 - 1/tau."
-        )
-    if not v_threshold > 0:
-        raise ValueError(f"`v_threshold` must be positive, got {v_threshold}.")
-    if reset not in RESETS:
-        raise ValueError(f"Unknown `reset` {reset!r}. Known: {', '.join(RESETS)}.")
+    return "" if torch.compiler.is_compiling() else provider_name(z)
 
 
-def _check_shapes(z: Tensor, a: Tensor, b: Tensor, v0: Tensor | None) -> None:
-    T, M, C = z.shape
-    if T == 0:
-        raise ValueError(
-            f"A neuron needs at least one time-step, but the current has shape "
-            f"{tuple(z.shape)}, read as (T, M, C) with T=0."
-        )
-    for name, value in (("a", a), ("b", b)):
-        if value.shape != (T, C):
-            raise ValueError(
-                f"`{name}` must hold one number per time-step and channel, "
-                f"{(T, C)}, got {tuple(value.shape)}."
-            )
-    if v0 is not None and v0.shape != (M, C):
-        raise ValueError(
-            f"`v0` must have the shape of one time-step, {(M, C)}, got {tuple(v0.shape)}."
-        )
+def _needs_plain_torch(surrogate: Surrogate, *neuron: float | Tensor) -> bool:
+    """Whether the operators cannot say what is wanted, so that the reference runs.
+
+    They are told a surrogate by its number, and leak and threshold by their values, which
+    tensors do not have while a graph is traced.
+    """
+    if not is_built_in(surrogate):
+        if not torch.compiler.is_compiling():
+            _say_slow(type(surrogate).__qualname__)
+        return True
+    return any(isinstance(x, Tensor) and readable("a neuron's", x) is None for x in neuron)
+
+
+@cache
+def _say_slow(name: str) -> None:
+    logging.getLogger("bntt").warning(
+        "bntt: the kernels do not know the surrogate %s, so neurons that have it run on "
+        "the reference path, several times slower",
+        name,
+    )
+
+
+def _learned(value: float | Tensor) -> float | Tensor:
+    """A number, unless it is a tensor that wants its gradient."""
+    learns = isinstance(value, Tensor) and value.requires_grad and torch.is_grad_enabled()
+    return value if learns or not isinstance(value, Tensor) else value.item()

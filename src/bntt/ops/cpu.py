@@ -29,9 +29,11 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
         kernels.block_moments, blocks, _flat(z), C, rows, _array(means), _array(squares)
     )
     mean, var = (z.new_empty((T, C), dtype=wide) for _ in range(2))
-    kernels.merge_moments(
+    finite = kernels.merge_moments(
         _array(means), _array(squares), M, rows, _array(mean), _array(var)
     )
+    if not finite:  # past the range of their type, sums have lost what they held
+        kernels.moments_past_overflow(_flat(z), _array(mean), _array(var))
     return mean, var
 
 
@@ -67,7 +69,7 @@ def affine_lif_backward(
     a: Tensor,
     b: Tensor,
     v0: Tensor | None,
-    ds: Tensor,
+    ds: Tensor | None,
     dv_last: Tensor | None,
     *,
     leak: float,
@@ -75,25 +77,27 @@ def affine_lif_backward(
     reset: str,
     detach_reset: bool,
     surrogate: Surrogate,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    learns: bool = False,
+) -> tuple[Tensor, ...]:
     """See :func:`bntt.ops.reference.affine_lif_backward`."""
     T, M, C = z.shape
     blocks = _blocks(M, C)
     ag = torch.empty_like(z)
     dv0 = a.new_empty((0, C)) if v0 is None else torch.empty_like(v0)
     sums_gz, sums_g = (a.new_empty((blocks, T, C)) for _ in range(2))
+    sums_own = a.new_empty((blocks if learns else 0, 2, C))
+    unheard = ds is None and (detach_reset or reset == "none")
     run_blocks(
         kernels.backward,
         blocks,
-        *(_flat(z), _array(a), _array(b), _line(v0, a), _flat(ds), _line(dv_last, a)),
+        *(_flat(z), _array(a), _array(b), _line(v0, a)),
+        *(_flat(torch.zeros_like(z) if ds is None else ds), _line(dv_last, a)),
         *(_rows(C), _scalars(a, leak, v_threshold), RESETS[reset], detach_reset),
-        *(surrogate.kind, _scalars(a, *surrogate.constants)),
-        *(_flat(ag), _line(dv0, a), _array(sums_gz), _array(sums_g)),
+        *(kernels.FLAT if unheard else surrogate.kind, _scalars(a, *surrogate.constants)),
+        *(_flat(ag), _line(dv0, a), *map(_array, (sums_gz, sums_g, sums_own))),
     )
-    sum_gz, sum_g = torch.empty_like(a), torch.empty_like(a)
-    kernels.merge_sums(_array(sums_gz), _array(sum_gz))
-    kernels.merge_sums(_array(sums_g), _array(sum_g))
-    return ag, sum_gz, sum_g, dv0
+    results = ag, _merged(sums_gz), _merged(sums_g), dv0
+    return (*results, _merged(sums_own)) if learns else results
 
 
 def moments_backward(
@@ -112,8 +116,15 @@ def moments_backward(
     return out
 
 
+def _merged(sums: Tensor) -> Tensor:
+    """What the blocks hold, ``[B, R, C]``, added up in their order."""
+    out = sums.new_empty(sums.shape[1:])
+    kernels.merge_sums(_array(sums), _array(out))
+    return out
+
+
 def _rows(C: int) -> int:
-    return max(1, BLOCK // C)
+    return max(1, BLOCK // max(1, C))
 
 
 def _blocks(M: int, C: int) -> int:

@@ -3,28 +3,33 @@
 Arrays are ``[T, M·C]`` with the channel fastest; one of no length stands for one that is
 not there. Inside a block a tile of elements runs through all of time while it is in cache.
 Loops touch few arrays each: past some pairs that might overlap, LLVM stops vectorising.
+What is no number goes the way it goes in the reference: comparisons with NaN are false, so
+they are written such that NaN takes the branch that hands it on.
 """
 
 import typing
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 
+from . import kernel_cache
 from .bits import narrow, spike, widen
 
+COMPILED = not config.DISABLE_JIT  # pyright: ignore[reportAttributeAccessIssue]
+"""Whether there are kernels: Numba can be told, for debugging, to compile nothing."""
+
 SOFT, HARD = 0, 1
-TRIANGLE, RECTANGLE, ATAN = 0, 1, 2
+TRIANGLE, RECTANGLE, ATAN, FLAT = 0, 1, 2, -1
 TILE = 2048  # numbers of one time-step that a thread works on at a time
 CACHE = 65536  # numbers of all time-steps that it keeps at hand
 
 
 def _compile(function):
     """Compile at the first call, and keep the result on disk if there is a place for it."""
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # neither here nor in the user's cache: compile in every process
-        return njit(**options)(function)
+    compiled = njit(nogil=True, error_model="numpy")(function)
+    if COMPILED:
+        kernel_cache.keep(compiled)
+    return compiled
 
 
 @_compile
@@ -62,8 +67,12 @@ def block_moments(first, last, z, C, rows, mean, squares):
 @_compile
 @typing.no_type_check
 def merge_moments(means, squares, M, rows, mean_out, var_out):
-    """Merge the blocks' moments one after the other (Chan et al. 1983; M7), in float64."""
+    """Merge the blocks' moments one after the other (Chan et al. 1983; M7), in float64.
+
+    Says whether all of them are finite.
+    """
     B, T, C = means.shape
+    finite = True
     for t in range(T):
         for c in range(C):
             count, mean, square = 0.0, 0.0, 0.0
@@ -74,7 +83,38 @@ def merge_moments(means, squares, M, rows, mean_out, var_out):
                 square += squares[block, t, c] + delta * delta * count * n / (count + n)
                 count += n
             mean_out[t, c] = mean
-            var_out[t, c] = max(square, 0.0) / M
+            var_out[t, c] = (0.0 if square < 0.0 else square) / M
+            finite &= np.isfinite(mean_out[t, c]) and np.isfinite(var_out[t, c])
+    return finite
+
+
+@_compile
+@typing.no_type_check
+def moments_past_overflow(z, mean, var):
+    """Again, in float64, the steps where a sum left the range of its type (M6).
+
+    Each addend is divided before it is added, so that only a mean or a variance that is
+    itself out of range, or made of what is no number, comes out as infinity or NaN.
+    """
+    (T, C), size = mean.shape, z.shape[1]
+    share = 1.0 / (size // C)
+    root = np.sqrt(share)
+    middle, spread = np.empty(C, np.float64), np.empty(C, np.float64)
+    for t in range(T):
+        if np.isfinite(mean[t]).all() and np.isfinite(var[t]).all():
+            continue
+        middle[:] = 0
+        spread[:] = 0
+        for n in range(0, size, C):
+            for c in range(C):
+                middle[c] += widen(z[t, n + c]) * share
+        for n in range(0, size, C):
+            for c in range(C):
+                d = (widen(z[t, n + c]) - middle[c]) * root
+                spread[c] += d * d
+        for c in range(C):
+            mean[t, c] = middle[c]
+            var[t, c] = spread[c]
 
 
 @_compile
@@ -120,7 +160,7 @@ def _fire(z, a, b, leak, v_threshold, drop, hard, v, spikes):
         u = leak * v[n] + (a[n] * widen(z[n]) + b[n])
         fired = u > v_threshold
         spikes[n] = spike(fired, spikes[n])
-        v[n] = zero if fired & hard else u - (drop if fired else zero)
+        v[n] = u * zero if fired & hard else u - (drop if fired else zero)
 
 
 @_compile
@@ -132,7 +172,7 @@ def _retrace(z, a, b, leak, v_threshold, drop, hard, v, membrane):
         u = leak * v[n] + (a[n] * widen(z[n]) + b[n])
         fired = u > v_threshold
         membrane[n] = u
-        v[n] = zero if fired & hard else u - (drop if fired else zero)
+        v[n] = u * zero if fired & hard else u - (drop if fired else zero)
 
 
 @_compile
@@ -177,7 +217,8 @@ def _slope(u, v_threshold, kind, height, steepness, out):
     height = height * scale
     if kind == TRIANGLE:
         for n in range(len(u)):
-            out[n] = height * max(zero, one - abs(u[n] * scale - one) * steepness)
+            above = one - abs(u[n] * scale - one) * steepness
+            out[n] = height * (zero if above < zero else above)
     elif kind == RECTANGLE:
         for n in range(len(u)):
             out[n] = height if abs(u[n] * scale - one) < steepness else zero
@@ -185,6 +226,8 @@ def _slope(u, v_threshold, kind, height, steepness, out):
         for n in range(len(u)):
             x = steepness * (u[n] * scale - one)
             out[n] = height / (one + x * x)
+    elif kind == FLAT:
+        out[:] = 0
     else:
         for n in range(len(u)):
             x = one + steepness * abs(u[n] * scale - one)
@@ -193,17 +236,30 @@ def _slope(u, v_threshold, kind, height, steepness, out):
 
 @_compile
 @typing.no_type_check
-def _through_reset(u, slope, v_threshold, reset, detached, h):
-    """Multiply ``h`` by ``dv/du`` (M10)."""
+def _through_reset(u, ds, v_threshold, reset, detached, h, heard):
+    """``h`` keeps what passes the reset; what a spike hears, the reset included (M10).
+
+    Detached, a spike hears ``ds`` alone, and ``heard`` is left as it is.
+    """
     one = v_threshold / v_threshold
-    if reset == SOFT and not detached:
+    zero = one - one
+    if reset == HARD and detached:
         for n in range(len(u)):
-            h[n] *= one - v_threshold * slope[n]
+            h[n] *= zero if u[n] > v_threshold else one
     elif reset == HARD:
-        kept = one - one if detached else one
         for n in range(len(u)):
-            passed = one - one if u[n] > v_threshold else one
-            h[n] *= passed - kept * u[n] * slope[n]
+            heard[n] = widen(ds[n]) - h[n] * u[n]
+            h[n] *= zero if u[n] > v_threshold else one
+    elif reset == SOFT and not detached:
+        for n in range(len(u)):
+            heard[n] = widen(ds[n]) - h[n] * v_threshold
+
+
+@_compile
+@typing.no_type_check
+def _widened(source, out):
+    for n in range(len(out)):
+        out[n] = widen(source[n])
 
 
 @_compile
@@ -227,6 +283,35 @@ def _add_up(g, z, sum_gz, sum_g):
 
 @_compile
 @typing.no_type_check
+def _add_up_leak(g, v, sum_gv):
+    for n in range(len(g)):
+        sum_gv[n] += g[n] * v[n]
+
+
+@_compile
+@typing.no_type_check
+def _add_up_threshold(u, heard, slope, h, v_threshold, reset, total):
+    one = v_threshold / v_threshold
+    scale = one / v_threshold
+    for n in range(len(u)):
+        total[n] -= heard[n] * slope[n] * (u[n] * scale)
+    if reset == SOFT:
+        for n in range(len(u)):
+            total[n] -= h[n] * (one if u[n] > v_threshold else one - one)
+
+
+@_compile
+@typing.no_type_check
+def _left_behind(u, v_threshold, drop, hard, v):
+    """The membrane after the reset of a step that reached ``u`` (M3)."""
+    zero = v_threshold - v_threshold
+    for n in range(len(u)):
+        fired = u[n] > v_threshold
+        v[n] = u[n] * zero if fired & hard else u[n] - (drop if fired else zero)
+
+
+@_compile
+@typing.no_type_check
 def _gather(tiles, out):
     """Add up what a tile holds per channel: ``[T, tile]`` to ``[T, C]``."""
     T, C = out.shape
@@ -240,12 +325,17 @@ def _gather(tiles, out):
 @typing.no_type_check
 def backward(
     first, last, z, a, b, v0, ds, dv_last, rows, scalars, reset, detached, kind, constants,
-    ag, dv0, sums_gz, sums_g,
+    ag, dv0, sums_gz, sums_g, sums_own,
 ):  # fmt: skip
-    """The reverse scan (M9): ``ag``, ``dv0`` and each block's sums of ``g·z`` and ``g``."""
+    """The reverse scan (M9): ``ag``, ``dv0`` and each block's sums of ``g·z`` and ``g``.
+
+    And, where ``sums_own`` has room, the gradients of leak and threshold: two rows a block.
+    """
     (T, C), size = a.shape, z.shape[1]
     leak, v_threshold = scalars[0], scalars[1]
     drop, hard = v_threshold * (reset == SOFT), reset == HARD
+    learns = len(sums_own) > 0
+    listens = not detached and (hard or reset == SOFT)
     tile = _tile(T, C, 5)
     scale, shift = _repeat(a, tile), _repeat(b, tile)
     sum_gz, sum_g, membrane = (
@@ -254,9 +344,12 @@ def backward(
         np.empty((T, tile), a.dtype),
     )
     carry, slope = np.empty(tile, a.dtype), np.empty(tile, a.dtype)
+    echo = np.empty(tile, a.dtype)
+    sum_own = np.empty((2, tile if learns else 0), a.dtype)
     for block in range(first, last):
         sum_gz[:] = 0
         sum_g[:] = 0
+        sum_own[:] = 0
         end = min(size, (block + 1) * rows * C)
         for n0 in range(block * rows * C, end, tile):
             n1 = min(n0 + tile, end)
@@ -270,15 +363,35 @@ def backward(
                 )  # fmt: skip
             _copy_or_zero(dv_last, n0, h)
             for t in range(T - 1, -1, -1):
-                u = membrane[t, :width]
+                u, ds_t, ag_t = membrane[t, :width], ds[t, n0:n1], ag[t, n0:n1]
                 _slope(u, v_threshold, kind, constants[0], constants[1], g)
-                _through_reset(u, g, v_threshold, reset, detached, h)
-                _step_back(scale[t], ds[t, n0:n1], g, leak, h, ag[t, n0:n1])
+                # the last reset passes nothing back where nobody reads the last membrane
+                passes, heard = t < T - 1 or len(dv_last) > 0, echo[:width]
+                if passes:
+                    _through_reset(u, ds_t, v_threshold, reset, detached, h, heard)
+                if learns:
+                    if not (passes and listens):
+                        _widened(ds_t, heard)
+                    _add_up_threshold(u, heard, g, h, v_threshold, reset, sum_own[1])
+                if passes and listens:
+                    _step_back(scale[t], heard, g, leak, h, ag_t)
+                else:
+                    _step_back(scale[t], ds_t, g, leak, h, ag_t)
                 _add_up(g, z[t, n0:n1], sum_gz[t], sum_g[t])
+                if learns:
+                    before = echo[:width]
+                    if t > 0:
+                        u = membrane[t - 1, :width]
+                        _left_behind(u, v_threshold, drop, hard, before)
+                    else:
+                        _copy_or_zero(v0, n0, before)
+                    _add_up_leak(g, before, sum_own[0])
             if len(dv0) > 0:
                 dv0[n0:n1] = h
         _gather(sum_gz, sums_gz[block])
         _gather(sum_g, sums_g[block])
+        if learns:
+            _gather(sum_own, sums_own[block])
 
 
 @_compile

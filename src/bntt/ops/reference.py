@@ -13,9 +13,12 @@ from ..surrogate import Surrogate
 
 
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance over ``M``, per step and channel: two ``[T, C]`` (M6)."""
+    """Mean and biased variance over ``M``, per step and channel: two ``[T, C]`` (M6).
+
+    A mean may be in range where the sum is not, so each number is divided before.
+    """
     z = z.to(accumulator(z.dtype))
-    return z.mean(1), z.var(1, correction=0)
+    return (z / z.shape[1]).sum(1), z.var(1, correction=0)
 
 
 def affine_lif_forward(
@@ -24,8 +27,8 @@ def affine_lif_forward(
     b: Tensor,
     v0: Tensor | None,
     *,
-    leak: float,
-    v_threshold: float,
+    leak: float | Tensor,
+    v_threshold: float | Tensor,
     reset: str,
     detach_reset: bool,
     surrogate: Surrogate,
@@ -50,7 +53,7 @@ def affine_lif_backward(
     a: Tensor,
     b: Tensor,
     v0: Tensor | None,
-    ds: Tensor,
+    ds: Tensor | None,
     dv_last: Tensor | None,
     *,
     leak: float,
@@ -58,27 +61,43 @@ def affine_lif_backward(
     reset: str,
     detach_reset: bool,
     surrogate: Surrogate,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    learns: bool = False,
+) -> tuple[Tensor, ...]:
     """``a·g``, ``Σ g·z``, ``Σ g`` and ``dv0``, from the membrane computed once more (M9).
 
-    ``dv0`` has no rows without ``v0``.
+    ``dv0`` has no rows without ``v0``. If the neuron ``learns``, the gradients of leak and
+    threshold follow by channel, ``[2, C]``. A gradient that is None is not the same as
+    zeros: zero times NaN is NaN, and what nobody reads passes nothing back.
     """
-    v = z.new_zeros(z.shape[1:], dtype=a.dtype) if v0 is None else v0
-    h = torch.zeros_like(v) if dv_last is None else dv_last
+    before = [z.new_zeros(z.shape[1:], dtype=a.dtype) if v0 is None else v0]
     z_wide, us = z.to(a.dtype), []
     for z_t, a_t, b_t in zip(z_wide, a, b, strict=True):
-        us.append(leak * v + (a_t * z_t + b_t))
-        v = _reset(us[-1], (us[-1] > v_threshold).to(a.dtype), v_threshold, reset)
-    gs = []
-    for u, ds_t in zip(reversed(us), ds.to(a.dtype).flip(0), strict=True):
+        us.append(leak * before[-1] + (a_t * z_t + b_t))
+        s = (us[-1] > v_threshold).to(a.dtype)
+        before.append(_reset(us[-1], s, v_threshold, reset))
+    unheard = ds is None and (detach_reset or reset == "none")
+    dss = torch.zeros_like(z_wide) if ds is None else ds.to(a.dtype)
+    gs, h, own = [], dv_last, a.new_zeros(2, z.shape[2])
+    for u, v, ds_t in zip(reversed(us), before[-2::-1], dss.flip(0), strict=True):
         slope = surrogate.derivative(u / v_threshold - 1) / v_threshold
-        gs.append(
-            ds_t * slope + _reset_gain(u, slope, v_threshold, reset, detach_reset) * h
-        )
-        h = leak * gs[-1]
+        slope = torch.zeros_like(u) if unheard else slope
+        heard, through = ds_t, None
+        if h is not None:
+            heard, through = _back_through_reset(
+                u, ds_t, h, v_threshold, reset, detach_reset
+            )
+        g = heard * slope if through is None else heard * slope + through
+        if learns:
+            own[0] += (g * v).sum(0)
+            own[1] -= (heard * slope * (u / v_threshold)).sum(0)
+            if h is not None and reset == "soft":
+                own[1] -= (h * (u > v_threshold).to(u.dtype)).sum(0)
+        gs.append(g)
+        h = leak * g
+    dv0 = a.new_zeros((0, z.shape[2])) if v0 is None else leak * gs[-1]
     g = torch.stack(gs[::-1])
-    dv0 = h[:0] if v0 is None else h
-    return (a[:, None] * g).to(z.dtype), (g * z_wide).sum(1), g.sum(1), dv0
+    results = (a[:, None] * g).to(z.dtype), (g * z_wide).sum(1), g.sum(1), dv0
+    return (*results, own) if learns else results
 
 
 def moments_backward(
@@ -87,8 +106,8 @@ def moments_backward(
     """``dz`` plus what reached ``z`` through its own mean and variance (M11)."""
     count = z.shape[1]
     centred = z.to(mean.dtype) - mean[:, None]
-    through = (2 / count * dvar)[:, None] * centred + (dmean / count)[:, None]
-    return (dz.to(mean.dtype) + through).to(z.dtype)
+    from_var, from_mean = (2 / count * dvar)[:, None] * centred, (dmean / count)[:, None]
+    return (dz.to(mean.dtype) + from_var + from_mean).to(z.dtype)
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:
@@ -96,7 +115,7 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def _reset(u: Tensor, s: Tensor, v_threshold: float, reset: str) -> Tensor:
+def _reset(u: Tensor, s: Tensor, v_threshold: float | Tensor, reset: str) -> Tensor:
     match reset:
         case "soft":
             return u - v_threshold * s
@@ -106,16 +125,15 @@ def _reset(u: Tensor, s: Tensor, v_threshold: float, reset: str) -> Tensor:
             return u
 
 
-def _reset_gain(
-    u: Tensor, slope: Tensor, v_threshold: float, reset: str, detached: bool
-) -> Tensor | float:
-    """``dv/du``: how much of the gradient passes the reset (M10)."""
+def _back_through_reset(
+    u: Tensor, ds: Tensor, h: Tensor, v_threshold: float, reset: str, detached: bool
+) -> tuple[Tensor, Tensor]:
+    """What the spike hears, the reset included, and what passes it to ``u`` (M10)."""
+    passed = h * (1 - (u > v_threshold).to(u.dtype)) if reset == "hard" else h
     match reset, detached:
         case "soft", False:
-            return 1 - v_threshold * slope
-        case "hard", True:
-            return (u <= v_threshold).to(u.dtype)
+            return ds - h * v_threshold, passed
         case "hard", False:
-            return (u <= v_threshold).to(u.dtype) - u * slope
+            return ds - h * u, passed
         case _:
-            return 1.0
+            return ds, passed

@@ -3,16 +3,19 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from . import cpu, reference
+from . import cpu, kernels, reference
 
 CPU_DTYPES = {torch.float32, torch.bfloat16, torch.float64}
 BACKENDS = ("auto", "reference", "cpu")
-_override = ["auto"]
+
+# the blocks that this thread, or task, is inside of: each a list, to be found by identity
+_blocks: ContextVar[tuple[list[str], ...]] = ContextVar("bntt.backend", default=())
 
 
 @contextmanager
@@ -20,7 +23,9 @@ def backend(name: str) -> Iterator[None]:
     """Run the operators inside the block on one provider.
 
     The environment variable ``BNTT_BACKEND`` does the same for a whole process; the
-    context manager wins over it.
+    context manager wins over it, with ``"auto"`` too. Other threads and tasks choose for
+    themselves. A backward pass runs on the provider of its forward pass, wherever it is
+    called; a function from ``torch.compile`` asks anew at every call.
 
     Args:
         name: ``"reference"`` (plain PyTorch, any device), ``"cpu"`` (compiled kernels) or
@@ -35,11 +40,12 @@ def backend(name: str) -> Iterator[None]:
         reference
     """
     _known(name, "backend")
-    before, _override[0] = _override[0], name
+    block = [name]
+    _blocks.set((*_blocks.get(), block))
     try:
         yield
-    finally:
-        _override[0] = before
+    finally:  # blocks in generators may end in any order: each takes itself away
+        _blocks.set(tuple(other for other in _blocks.get() if other is not block))
 
 
 def backend_report() -> dict[str, str]:
@@ -53,9 +59,9 @@ def backend_report() -> dict[str, str]:
 
 def wanted() -> str:
     """The backend asked for, by the context manager or else by ``BNTT_BACKEND``."""
-    if _override[0] != "auto":
-        return _override[0]
-    name = os.environ.get("BNTT_BACKEND", "auto")
+    if _blocks.get():
+        return _blocks.get()[-1][0]
+    name = os.environ.get("BNTT_BACKEND") or "auto"
     _known(name, "backend in the environment variable BNTT_BACKEND")
     return name
 
@@ -67,7 +73,13 @@ def provider_name(z: Tensor) -> str:
         RuntimeError: If the backend that was asked for cannot.
     """
     name = wanted()
-    fits = z.device.type == "cpu" and z.dtype in CPU_DTYPES
+    # tensors without numbers, for shapes alone, take the way that those with numbers take
+    fits = z.device.type in ("cpu", "meta") and z.dtype in CPU_DTYPES and kernels.COMPILED
+    if name == "cpu" and not kernels.COMPILED:
+        raise RuntimeError(
+            'backend "cpu" is compiled by Numba, which NUMBA_DISABLE_JIT=1 forbids. Unset '
+            'that variable, or use backend "auto" or "reference".'
+        )
     if name == "cpu" and not fits:
         raise RuntimeError(
             f'backend "cpu" computes float32, bfloat16 and float64 on the CPU, but the '
@@ -79,14 +91,17 @@ def provider_name(z: Tensor) -> str:
     return name
 
 
-def provider(z: Tensor) -> ModuleType:
-    """The module that computes on ``z``."""
-    return cpu if provider_name(z) == "cpu" else reference
+def provider(z: Tensor, asked: str = "") -> ModuleType:
+    """The module that computes on ``z``: the one ``asked`` for, or else the one chosen."""
+    name = asked or provider_name(z)
+    return cpu if name == "cpu" and z.numel() > 0 else reference
 
 
 def _reason(device: str) -> str:
     if wanted() == "reference":
         return "reference: asked for"
+    if not kernels.COMPILED:
+        return "reference: NUMBA_DISABLE_JIT is set, so there are no compiled kernels"
     threads = torch.get_num_threads()
     return f"cpu: compiled kernels for float32, bfloat16 and float64, {threads} threads"
 
