@@ -1,6 +1,6 @@
 """What ``torch.compile`` sees: four operators with shapes, and no break in the graph."""
 
-# pyright: reportArgumentType=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
 import os
 import subprocess
 import sys

@@ -1,6 +1,8 @@
 """Every norm against the batch norm of torch that it claims to be."""
 
 # pyright: reportOptionalMemberAccess=false
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -151,6 +153,29 @@ def test_bfloat16_keeps_its_statistics_in_float32(kind):
     assert layer.running_mean.dtype == torch.float32
     torch.testing.assert_close(layer.running_var, wide.running_var)
     assert torch.equal(y, want.bfloat16())
+
+
+@pytest.mark.parametrize("kind", [BNTT, SharedBN])
+def test_float64_currents_are_not_cut_to_the_type_of_the_gains(kind):
+    layer, x = kind(3, num_steps=2).eval(), torch.randn(2, 50, 3, dtype=torch.float64)
+    layer(x)  # the gains stay float32
+    want = x / math.sqrt(1 + layer.eps)  # mean 0 and variance 1, as at the start
+    torch.testing.assert_close(layer(x), want, rtol=1e-7, atol=0)
+    a = (1 / torch.sqrt(torch.tensor(1.0 + layer.eps))).double()
+    assert layer(x).dtype == torch.float64
+    assert len(torch.unique((layer(x) / x).float())) == 1, "one gain, to the last digit"
+    torch.testing.assert_close(layer(x) / x, a.expand_as(x), rtol=2e-7, atol=0)
+
+
+@pytest.mark.parametrize("kind", [BNTT, SharedBN])
+def test_a_half_norm_reckons_in_float32(kind):
+    half, wide = kind(3, num_steps=2).half().eval(), kind(3, num_steps=2).eval()
+    for norm in (half, wide):
+        norm.running_var.fill_(0.001)
+        norm.running_mean.fill_(0.5)
+    wide.load_state_dict(half.state_dict())
+    x = torch.randn(2, 50, 3).half()
+    assert torch.equal(half(x), wide(x.float()).half())
 
 
 @given(shape=SHAPES)

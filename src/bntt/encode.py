@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,7 +80,7 @@ class Poisson:
         wide = torch.float64 if images.dtype == torch.float64 else torch.float32
         sign, size = fixed.sign(), fixed.abs().to(wide)
         scale = torch.full((), self.rescale, device=images.device, dtype=wide)
-        source = {} if generator is None else {"generator": generator}
+        source: dict[str, Any] = {} if generator is None else {"generator": generator}
         for _ in range(num_steps):
             # as contiguous NCHW: the order of the draws must not depend on the layout
             r = torch.rand(images.shape, device=images.device, dtype=wide, **source)
@@ -172,6 +173,7 @@ class Events(_AtOnce):
         Raises:
             ValueError: Always.
         """
+        _check("Events()", images)
         raise ValueError(
             f"A network for events takes frames [T, N, C, H, W], got images of shape "
             f"{tuple(images.shape)}. bntt.data.load gives frames [N, T, C, H, W], and "

@@ -93,7 +93,8 @@ class TemporalNorm(nn.Module):
         """
         self.check_currents(x, start)
         z, a, b = self.affine(to_elements(x), start)
-        y = a[:, None] * z.to(a.dtype) + b[:, None]
+        wide = _at_least_float32(torch.promote_types(a.dtype, z.dtype))
+        y = a[:, None].to(wide) * z.to(wide) + b[:, None].to(wide)
         return from_elements(y.to(x.dtype), x.shape)
 
     def affine(self, z: Tensor, start: int | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -101,7 +102,8 @@ class TemporalNorm(nn.Module):
         self._check_settings()
         steps = self._steps(z, start)
         if not self.training:
-            return z, *self.rule(*self._running(steps), steps)
+            mean, var = (x.to(_at_least_float32(x.dtype)) for x in self._running(steps))
+            return z, *self.rule(mean, var, steps)
         z, mean, var = self._moments(z)
         mean, var, count = merge_moments(mean, var, z.shape[1], self.process_group)
         mean, var, pooled = self.pool(mean, var)
@@ -119,6 +121,11 @@ class TemporalNorm(nn.Module):
         if start is not None:
             whole_number("start", start)
         floats(name, x, "(T, N, C, ...), time first", 3)
+        if len(x) == 0:
+            raise ValueError(
+                f"{name} needs at least one time-step, the first axis, got shape "
+                f"{tuple(x.shape)}."
+            )
         home = getattr(self, "running_mean", x).device
         if x.device != home:
             raise ValueError(
@@ -159,7 +166,7 @@ class TemporalNorm(nn.Module):
         if z.shape[1] or merging(self.process_group) == 1:
             return moments(z)
         # the other processes wait for this one, which has no sample, in backward too
-        nothing = z.sum(1, dtype=torch.promote_types(z.dtype, torch.float32))
+        nothing = z.sum(1, dtype=_at_least_float32(z.dtype))
         return z, nothing, nothing.square()
 
     @torch.no_grad()
@@ -204,6 +211,10 @@ class TemporalNorm(nn.Module):
 
     def _allow_chunk(self, steps: slice) -> None:
         """Statistics of one time-step need no other: a sequence may come in parts."""
+
+
+def _at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _refuse_few(elements: int) -> None:
