@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [  # a room may import only from floors below its own
     {"errors", "extras", "option_types", "shortage", "startup", "strict_json", "terminal"},
-    {"arguments", "files", "modes", "record"},
+    {"arguments", "files", "answers", "modes", "record"},
     {"surrogate", "encode", "config", "hardware", "processes", "pool", "display"},
     {"data", "board", "interrupt"},
     {"ops", "description", "batches", "pictures", "recordings", "report"},

@@ -200,18 +200,28 @@ def predict(
     Recordings of an event camera are cut into windows if the training recordings were.
     """
     from .hardware import keep_freed_memory
-    from .predict import predict_run
+    from .predict import Unread, predict_run
     from .printing import print_predictions
 
     keep_freed_memory()
     run = _folder_of(run)
     with fitting(FEWER_STEPS):
         found = predict_run(run, files, num_steps=num_steps, seed=seed, invert=invert)
+    unread = [one for one in found if isinstance(one, Unread)]
+    answered = [one for one in found if not isinstance(one, Unread)]
     if as_json:
-        samples = [prediction.to_dict() for prediction in found]
-        _print_json(checkpoint=str(run / "best.safetensors"), seed=seed, samples=samples)
+        _print_json(
+            checkpoint=str(run / "best.safetensors"),
+            seed=seed,
+            samples=[one.to_dict() for one in answered],
+            errors=[one.to_dict() for one in unread],
+        )
     else:
-        print_predictions(found)
+        print_predictions(answered)
+    for one in unread:
+        terminal.note(f"bntt: {one.error}")
+    if unread:
+        raise typer.Exit(2)
 
 
 app.command("data", epilog="Example: bntt data cifar10 --from data")(data_command)

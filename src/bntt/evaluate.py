@@ -10,6 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from . import hardware
+from .answers import refuse_nonfinite
 from .batches import dataset_of
 from .config import Recipe
 from .data import Images
@@ -21,7 +22,7 @@ from .network import Network
 from .origin import Origin, check_evaluation, refuse_other_classes
 from .provenance import circumstances
 from .run_folder import RunFolder
-from .weights import best, untrained
+from .weights import best, other_geometry, untrained
 
 __all__ = ["Evaluation", "count_correct", "evaluate", "evaluate_run"]
 
@@ -71,7 +72,7 @@ def count_correct(
         for first in range(0, len(images), size):
             x = net.normalize(images[first : first + size].to(device))
             logits = net(x, per_step=True, num_steps=steps, generator=generator)
-            _refuse_nonfinite(logits)
+            refuse_nonfinite(logits)
             right = logits.argmax(-1).cpu() == labels[first : first + size].cpu()
             correct += right.sum(1)
             advance(len(right[0]))
@@ -176,6 +177,7 @@ def evaluate_run(
     warnings = check_evaluation(folder.path, there, here, recipe)
     refuse_other_classes(folder.path, net.class_names, dataset.class_names)
     precision, said = _precision(recipe, where)
+    warnings += [other_geometry(net, dataset)]
     warnings += [said, untrained(trained, num_steps or net.num_steps), _unfinished(folder)]
     result = evaluate(
         net.to(where),
@@ -242,12 +244,3 @@ def _kept(result: Evaluation, folder: RunFolder, about: dict[str, Any]) -> Evalu
         kept = f"{earlier} answers another question and stays; this one is in {file}."
         result = replace(result, warnings=(*result.warnings, kept))
     return replace(result, file=str(file))
-
-
-def _refuse_nonfinite(logits: Tensor) -> None:
-    """Refuse read-outs of which the largest is no answer."""
-    if not logits.isfinite().all():
-        raise FloatingPointError(
-            "The network answers with NaN or infinity, so that no class is the likeliest. "
-            "Its weights ran away in training: train again with a lower learning rate."
-        )

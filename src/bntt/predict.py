@@ -1,7 +1,8 @@
 """What a network sees in the user's own pictures and recordings, step by step."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,16 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from . import checkpoint
+from .answers import refuse_nonfinite
+from .config import Recipe
 from .data.geometry import Geometry, recalled
 from .display import Display
+from .errors import one_line
 from .network import Network
 from .pictures import read_as_trained
 from .recordings import read_parts
 from .run_folder import RunFolder
+from .weights import best, untrained
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,22 @@ class Prediction:
         }
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A file that got no answer, and why."""
+
+    file: str
+    error: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values."""
+        return asdict(self)
+
+
+Sample = tuple[Tensor, dict[str, Any]]
+"""What the network is shown, and entries of the `Prediction` that tell of it."""
+
+
 @torch.inference_mode()
 def predict(
     net: Network,
@@ -75,16 +95,18 @@ def predict(
 
     Raises:
         ValueError: If more time-steps are asked for than trained, or the shape is wrong.
+        FloatingPointError: If the network answers with NaN or infinity.
     """
     net.check_steps(num_steps)
     device = net.mean.device
     images = net.normalize(image[None].to(device))
     generator = torch.Generator(device=device).manual_seed(seed)
     logits = net(images, per_step=True, num_steps=num_steps, generator=generator)
-    best = logits[:, 0].softmax(-1).max(-1)
-    classes = tuple(net.class_names[k] for k in best.indices.tolist())
+    refuse_nonfinite(logits)
+    likeliest = logits[:, 0].softmax(-1).max(-1)
+    classes = tuple(net.class_names[k] for k in likeliest.indices.tolist())
     note = _note(net, image)
-    return Prediction(file, classes, tuple(best.values.tolist()), note)
+    return Prediction(file, classes, tuple(likeliest.values.tolist()), note)
 
 
 def predict_run(
@@ -95,64 +117,100 @@ def predict_run(
     seed: int = 0,
     invert: bool = False,
     quiet: bool = False,
-) -> list[Prediction]:
+) -> list[Prediction | Unread]:
     """Classify files with a run's best checkpoint.
+
+    One file that cannot be read takes no answer from the others.
 
     Args:
         run: The run folder.
         files: Pictures, as :func:`read_as_trained` takes them, or, if the run is one of
-            events, recordings, as :func:`read_parts` does; all are read before the first
-            is classified.
+            events, recordings, as :func:`read_parts` does.
         num_steps: As :func:`predict`.
         seed: As :func:`predict`.
         invert: Whether to exchange light and dark in every picture.
         quiet: Whether to show no progress.
 
     Returns:
-        One for every picture or recording; of recordings that are cut into windows, one
-        for every window.
+        One for every picture or recording, in order; of recordings that are cut into
+        windows, one for every window. Of a file that cannot be read, why.
 
     Raises:
-        FileNotFoundError: If the run, its checkpoint or a file is missing.
-        ValueError: As :func:`predict`, if a file is neither a readable picture nor
-            recording, or if recordings are to be inverted.
+        FileNotFoundError: If the run or its checkpoint is missing, or every file.
+        ValueError: As :func:`predict`, if the checkpoint is not the run's, if no file is a
+            readable picture or recording, or if recordings are to be inverted.
         ImportError: If Pillow, or what reads a recording, is not installed.
+        FloatingPointError: As :func:`predict`.
     """
     folder = RunFolder(run)
-    net = checkpoint.load(folder.best)
+    recipe = folder.recipe()
+    net, trained = best(recipe, folder)
     net.check_steps(num_steps)
-    if net.encoder_name == "events":
-        samples = _recordings(net, folder, files, invert)
-    else:
-        samples = _pictures(net, folder, files, invert)
-    found = []
-    with Display("samples", len(samples), quiet=quiet) as display:
-        for file, image, about in samples:
-            one = predict(net, image, num_steps=num_steps, seed=seed, file=str(file))
-            notes = (one.note, about.pop("note", ""))
-            found.append(replace(one, note=" ".join(filter(None, notes)), **about))
+    doubt = untrained(trained, num_steps or net.num_steps)
+    samples = _reader(net, recipe, invert)
+    answer = partial(predict, net, num_steps=num_steps, seed=seed)
+    found: list[Prediction | Unread] = []
+    errors: list[OSError | ValueError] = []
+    with Display("files", len(files), quiet=quiet) as display:
+        for file in files:
+            try:
+                found += [_answered(answer, str(file), doubt, s) for s in samples(file)]
+            except (OSError, ValueError) as error:
+                errors.append(error)
+                said = one_line(error)
+                said = said if str(file) in said else f"{file}: {said}"
+                found.append(Unread(str(file), said))
             display.advance()
+    if errors and len(errors) == len(files):
+        raise errors[0]
     return found
 
 
-def _pictures(
-    net: Network, folder: RunFolder, files: Sequence[str | Path], invert: bool
-) -> list[tuple[str | Path, Tensor, dict[str, Any]]]:
-    """File, pixels, and what there is to say of every picture."""
-    geometry, doubt = _geometry(net, folder)
-    samples = []
-    for file in files:
-        pixels, note = read_as_trained(file, geometry, invert=invert)
-        notes = " ".join(filter(None, (note, doubt)))
-        samples.append((file, pixels, {"note": notes}))
-    return samples
+def _answered(
+    answer: Callable[..., Prediction], file: str, doubt: str, sample: Sample
+) -> Prediction:
+    """The answer to one sample, with all there is to say of it."""
+    image, about = sample
+    one = answer(image, file=file)
+    notes = (one.note, about.get("note", ""), doubt)
+    return replace(one, **about | {"note": " ".join(filter(None, notes))})
 
 
-def _geometry(net: Network, folder: RunFolder) -> tuple[Geometry, str]:
+def _reader(
+    net: Network, recipe: Recipe, invert: bool
+) -> Callable[[str | Path], Iterator[Sample]]:
+    """How the samples of a file are read for this network.
+
+    Raises:
+        ValueError: If recordings are to be inverted.
+    """
+    if net.encoder_name != "events":
+        geometry, doubt = _geometry(net, recipe)
+        return lambda file: _picture(file, geometry, doubt, invert)
+    if invert:
+        raise ValueError(
+            "--invert exchanges light and dark in pictures, but this network takes "
+            "recordings of an event camera. Leave it out."
+        )
+    return lambda file: _recording(file, net, recipe)
+
+
+def _picture(
+    file: str | Path, geometry: Geometry, doubt: str, invert: bool
+) -> Iterator[Sample]:
+    pixels, note = read_as_trained(file, geometry, invert=invert)
+    yield pixels, {"note": " ".join(filter(None, (note, doubt)))}
+
+
+def _recording(file: str | Path, net: Network, recipe: Recipe) -> Iterator[Sample]:
+    for part in read_parts(file, recipe, net.image_size, net.geometry):
+        yield torch.from_numpy(part.frames), {"span_ms": part.span_ms, "note": part.note}
+
+
+def _geometry(net: Network, recipe: Recipe) -> tuple[Geometry, str]:
     """How training made its images, and what is not known of that."""
     if net.geometry is not None:
         return net.geometry, ""
-    recipe = folder.recipe()
     geometry = recalled(recipe.dataset, net.in_channels, net.image_size)
     if recipe.dataset == "npz" and recipe.image_size:
         return geometry, (
@@ -160,27 +218,6 @@ def _geometry(net: Network, folder: RunFolder) -> tuple[Geometry, str]:
             "picture was scaled to all of the image. Train again to be sure."
         )
     return geometry, ""
-
-
-def _recordings(
-    net: Network, folder: RunFolder, files: Sequence[str | Path], invert: bool
-) -> list[tuple[str | Path, Tensor, dict[str, Any]]]:
-    """File, frames, and what else there is to say of every sample."""
-    if invert:
-        raise ValueError(
-            "--invert exchanges light and dark in pictures, but this network takes "
-            "recordings of an event camera. Leave it out."
-        )
-    recipe = folder.recipe()
-    return [
-        (
-            file,
-            torch.from_numpy(part.frames),
-            {"span_ms": part.span_ms, "note": part.note},
-        )
-        for file in files
-        for part in read_parts(file, recipe, net.image_size, net.geometry)
-    ]
 
 
 def _note(net: Network, image: Tensor) -> str:

@@ -127,6 +127,19 @@ def refuse_other_network(net: Network, recipe: Recipe, path: Path) -> None:
         )
 
 
+def other_geometry(net: Network, dataset: Dataset) -> str:
+    """A sentence if the images are not made as those were that the network learned from."""
+    if net.geometry is None or dataset.geometry in (None, net.geometry):
+        return ""
+    there, here = net.geometry.to_config(), dataset.geometry.to_config()
+    differing = ", ".join(
+        f"{name} ({there.get(name)} there, {here.get(name)} here)"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name)
+    )
+    return f"The images are not made as those of training were: {differing}."
+
+
 def new_network(recipe: Recipe, dataset: Dataset) -> Network:
     """The recipe's network for this image set, its weights drawn from the recipe's seed."""
     mean, std = dataset.normalization(recipe.normalize)
@@ -159,6 +172,20 @@ def try_one(net: Network, dataset: Dataset) -> None:
     Raises:
         ValueError: If it does not.
     """
+    shapes = [tuple(part.shape[1:]) for part in (dataset.train_images, dataset.test_images)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"{dataset.name!r} has training samples of shape {shapes[0]}, but test samples "
+            f"of shape {shapes[1]}: one network cannot take both."
+        )
+    events = net.encoder_name == "events"
+    if events != dataset.events:
+        what = "frames of events" if dataset.events else "images"
+        other = "'events'" if dataset.events else "another one than 'events'"
+        raise ValueError(
+            f"{dataset.name!r} holds {what} of shape {shapes[0]}, for which "
+            f"encoder={net.encoder_name!r} is not made. Set encoder to {other}."
+        )
     image = dataset.train_images[:1].to(net.mean.device)
     # its own random numbers, or a caller's would be used up
     random = torch.Generator(device=image.device).manual_seed(0)
@@ -179,18 +206,17 @@ def _progress(info: Mapping[str, Any], total: int, path: Path) -> Progress:
             f"it says {', '.join(map(str, info)) or 'nothing'}. Is it a copy of another "
             f"file? Put back the run's own, or start again in another folder."
         )
-    progress = Progress(**info)
-    numbers = [getattr(progress, name) for name in ("seconds", "best", "loss_sum")]
-    counts = [getattr(progress, name) for name in ("step", "right", "seen")]
+    numbers = [info[name] for name in ("seconds", "best", "loss_sum")]
+    counts = [info[name] for name in ("step", "right", "seen")]
     possible = (
         all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
         and all(type(n) is int and n >= 0 for n in counts)
-        and progress.step <= total
-        and progress.right <= progress.seen
+        and 0 < info["step"] <= total
+        and info["right"] <= info["seen"]
     )
     if not possible:
         raise ValueError(
             f"{path} says that training came to {dict(info)}, which cannot be in a run of "
             f"{total} steps: it was changed. Start again in another folder."
         )
-    return progress
+    return Progress(**info)

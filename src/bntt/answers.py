@@ -1,0 +1,16 @@
+"""A network's answers are numbers, or there is no answer."""
+
+from torch import Tensor
+
+
+def refuse_nonfinite(logits: Tensor) -> None:
+    """Refuse read-outs of which the largest is no answer.
+
+    Raises:
+        FloatingPointError: If one is NaN or infinite.
+    """
+    if not logits.isfinite().all():
+        raise FloatingPointError(
+            "The network answers with NaN or infinity, so that no class is the likeliest. "
+            "Its weights ran away in training: train again with a lower learning rate."
+        )
