@@ -249,7 +249,7 @@ def test_an_older_run_goes_on(half):
     assert go(half, resume=True, epochs=2)["status"] == "finished"
     first, second = json.loads((half / "run.json").read_text())["segments"]
     assert (first["start_step"], second["start_step"]) == (0, 8)
-    assert first["threads"] == second["threads"]
+    assert first["versions"] == second["versions"]
 
 
 def test_an_older_run_with_a_split_of_another_size_is_refused(tmp_path, given):
