@@ -291,8 +291,15 @@ def test_what_is_there_of_a_cache_needs_no_room_twice(folder, monkeypatch):
     blocks = sum(512 * path.stat().st_blocks for path in folder.glob("*.part/*.npy"))
     arrays = cache_build.Plan(ARRAYS, CHUNK).nbytes
     assert 0 < blocks
-    usage = SimpleNamespace(free=max(0, arrays - blocks))
+    usage = SimpleNamespace(total=1 << 40, free=max(0, arrays - blocks))
     monkeypatch.setattr(cache_build.shutil, "disk_usage", lambda _: usage)
+    assert_whole(build())
+
+
+def test_a_drive_that_does_not_say_its_room_is_written_to(monkeypatch):
+    monkeypatch.setattr(
+        cache_build.shutil, "disk_usage", lambda _: SimpleNamespace(total=0, free=0)
+    )
     assert_whole(build())
 
 

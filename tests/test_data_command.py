@@ -11,6 +11,7 @@ import made_up_mnist
 import numpy as np
 import pytest
 from made_up_cifar import publish
+from made_up_images import write_image
 from PIL import Image
 
 from bntt import overview
@@ -338,3 +339,19 @@ def test_a_half_extracted_folder_is_described(tmp_path, monkeypatch, mnist, refu
 
 def test_an_unknown_set_is_refused(refusal):
     assert "Unknown dataset 'mnits'. Did you mean 'mnist'?" in refusal("data", "mnits")
+
+
+def test_names_that_are_no_text_are_printed_and_drawn(tmp_path, bntt_says):
+    names = os.fsdecode(b"caf\xe9"), "two\nlines\x1b[31m", "[red]"
+    for k, name in enumerate(names):
+        for picture in range(2):
+            write_image(tmp_path / "own" / name / f"{picture}.png", 10 * k + picture)
+    words = ["data", "imagefolder", "--from", tmp_path / "own", "--split", "random-90-10"]
+    for sheet in (tmp_path / "a.png", tmp_path / "a.pdf"):
+        printed = bntt_says(*words, "--sheet", sheet, "--verify")
+        rows = [line.split() for line in printed.splitlines()]
+        for name in (r"caf\udce9", r"two\nlines\x1b[31m", "[red]"):
+            assert [name, "1", "1"] in rows
+        assert sheet.stat().st_size > 1000
+    said = json.loads(bntt_says(*words, "--json"))
+    assert sorted(said["class_names"]) == sorted(names)

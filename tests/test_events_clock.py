@@ -234,8 +234,19 @@ def test_frames_of_equal_time_are_refused_where_one_would_hold_all(tmp_path, end
 def test_a_long_silence_is_said(tmp_path):
     times = np.arange(200) * 10 + 50_000 * (np.arange(200) >= 100)
     data = folder_with(tmp_path, times)
-    assert "One silence is longer than all the rest" in data.note
-    assert "odd.npz" in data.note
+    assert "clock may have leapt; frames of equal" in data.note
+    assert "50010 microseconds in train/left/odd.npz." in data.note
+
+
+@pytest.mark.parametrize("first", [0, 995_000])
+@pytest.mark.parametrize("wanted", [{}, {"frames": "count"}, {"window_ms": 1}])
+def test_an_event_far_from_all_others_at_an_end_is_said(tmp_path, first, wanted):
+    times = 1_000_000 + np.arange(200) * 10_000
+    times[0] = first
+    if not first:
+        assert "the clock may have leapt" in folder_with(tmp_path, times, **wanted).note
+    else:
+        assert "the clock" not in folder_with(tmp_path, times, **wanted).note
 
 
 def test_prediction_says_what_was_wrong_with_a_clock(tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_events import make_up, take
 
+from bntt.data.events import frames
 from bntt.data.events.frames import to_frames
 from bntt.data.events.recording import Events
 
@@ -158,6 +160,8 @@ def test_no_events_give_frames_of_zeros(by):
     [
         ({"num_steps": 0}, "`num_steps` must be at least 1, got 0"),
         ({"size": -1}, "a side in pixels, or 0 .* got -1"),
+        ({"num_steps": 10**9}, "`num_steps` must be at most 65536, got 1000000000"),
+        ({"size": 10**5}, "`size` must be at most 8192, got 100000"),
         ({"by": "events"}, "by 'time' or 'count', got 'events'"),
     ],
 )
@@ -173,3 +177,25 @@ def test_half_a_million_events_take_no_loop(by):
     start = time.process_time()
     to_frames(events, 10, by=by)
     assert time.process_time() - start < 0.25  # a loop over them takes seconds
+
+
+def test_counting_in_strips_gives_the_same_frames_in_less_memory(monkeypatch):
+    events = make_up(5_000, width=128, height=90)
+    whole = to_frames(events, 7)
+    shuffled = take(events, np.random.default_rng(0).permutation(5_000))
+    for scratch in (1, 2 * 8 * 2 * 128 * 128, 3 * 8 * 2 * 128 * 128):
+        monkeypatch.setattr(frames, "SCRATCH", scratch)
+        for one in (events, shuffled):
+            strips = to_frames(one, 7)
+            assert np.array_equal(strips[0], whole[0])
+            assert strips[1] == whole[1]
+
+
+def test_memory_for_a_large_sensor_is_bounded():
+    events = make_up(1_000, width=1280, height=720)
+    tracemalloc.start()
+    counted, _ = to_frames(events, 20)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < counted.nbytes + 2 * frames.SCRATCH
+    assert counted.sum() == 1_000

@@ -215,3 +215,19 @@ def test_bad_recordings_are_refused_in_a_line(run, tmp_path, capsys):
         assert why in line
         assert line.count("\n") == 1
     assert "Leave it out" in refusal(capsys, folder, tmp_path / "a.bs2", "--invert")
+
+
+def test_a_recording_for_arrays_with_a_border_is_counted_within_it(tmp_path):
+    events = make_up(width=34, height=34)
+    counted, _ = to_frames(events, 3, 17)
+    for k, train_frames in enumerate((counted, counted[:, :, 1:-1])):  # square and not
+        x = np.stack([train_frames] * 4)
+        y = np.arange(4) % 2
+        mine = tmp_path / f"{k}.npz"
+        np.savez(mine, x_train=x, y_train=y, x_test=x, y_test=y)
+        data = load("npz", mine, image_size=20)
+        path = write(tmp_path / f"{k}.bin", nmnist(events))
+        own = recipe("npz", image_size=20)
+        (part,) = read_parts(path, own, 20, data.geometry)
+        rows = slice(2, 17) if k else slice(None)
+        assert np.array_equal(part.frames[:, :, rows], data.test_images[0, :, :, rows])

@@ -12,7 +12,7 @@ from .data.catalogue import CATALOGUE
 from .data.originals import Originals
 from .display import Display
 from .report import event_sheet, image_sheet
-from .terminal import Beside
+from .terminal import Beside, shown
 
 NAMED = 5
 """Files that are named where many are wrong."""
@@ -140,7 +140,8 @@ def draw(data: Dataset, path: Path) -> None:
     for label, name in enumerate(data.class_names):
         chosen = np.flatnonzero(labels == label)[: 1 if data.events else EXAMPLES]
         if len(chosen):
-            rows.append((name, data.train_images[chosen].numpy()))
+            # names of folders need not be text, and may break lines
+            rows.append((shown(name), data.train_images[chosen].numpy()))
     if data.events:
         recordings = [(name, samples[0]) for name, samples in rows]
         event_sheet(recordings, path, title, _step(data))

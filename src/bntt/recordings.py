@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
 from .config import Recipe
 from .config.values import sensor_sides
 from .data.dataset import Wanted
@@ -24,7 +27,7 @@ def read_parts(
         recipe: Of the run: its set, time-steps, frames and windows, and the sensor.
         size: Side of the network's frames, in pixels.
         geometry: Of the network, which knows the sensor of training recordings that say it
-            themselves.
+            themselves, and the size of its frames within their border.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -33,18 +36,31 @@ def read_parts(
     path = Path(path)
     advice = "Name the files of an event camera, such as those that docs/events.md lists."
     check_file(path, "a recording", advice)
+    within = max(geometry.inner) if geometry else size
     wanted = Wanted(
         num_steps=recipe.num_steps,
-        image_size=size,
+        image_size=within,
         frames=recipe.frames,
         window_ms=recipe.window_ms,
         sensor=sensor_sides(recipe.sensor or (geometry.sensor if geometry else "")),
         outside=recipe.outside,
     )
     parts = parts_of(path, recipe.dataset, wanted)
+    if within < size:
+        parts = [part._replace(frames=_bordered(part.frames, size)) for part in parts]
     if not sensor_is_guessed(path, recipe.dataset, wanted):
         return parts
     return [part._replace(note=f"{GUESSED} {part.note}".rstrip()) for part in parts]
+
+
+def _bordered(
+    frames: UInt8[np.ndarray, "T 2 s s"], size: int
+) -> UInt8[np.ndarray, "T 2 S S"]:
+    side = frames.shape[-1]
+    whole = np.zeros((*frames.shape[:2], size, size), dtype=np.uint8)
+    place = Geometry(channels=2, image_size=size, height=side, width=side).inside
+    whole[:, :, *place] = frames
+    return whole
 
 
 GUESSED = (

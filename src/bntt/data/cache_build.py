@@ -128,7 +128,8 @@ def _part_of(folder: Path) -> Path:
 def _free(folder: Path, plan: Plan) -> int:
     with writing(folder, plan.nbytes):
         there = next(place for place in folder.parents if place.exists())
-        return shutil.disk_usage(there).free
+        usage = shutil.disk_usage(there)
+    return usage.free if usage.total else plan.nbytes  # some drives do not say
 
 
 def _taken(part: Path) -> int:

@@ -136,8 +136,8 @@ def _validation_images(
     labels = _annotations(folder, wnids, texts)
     for name in sorted(labels.keys() - found.files.keys()):
         raise FileNotFoundError(
-            f"{folder}: {shown(name[:LONGEST])} is missing: {folder / ANNOTATIONS} gives "
-            f"it a class. Extract {ARCHIVE} again."
+            f"{folder}: {shown(name[:LONGEST])} is missing, or no file: "
+            f"{folder / ANNOTATIONS} gives it a class. Extract {ARCHIVE} again."
         )
     for name in sorted(found.files.keys() - labels.keys()):
         raise ValueError(

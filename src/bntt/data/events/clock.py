@@ -34,6 +34,10 @@ FURTHEST_US = 1 << 58
 """Nine thousand years. Sums of a few such times are still numbers of 64 bits."""
 TOO_LONG = 100
 """A silence so many times as long as all the rest is the clock's."""
+FEW = 4
+"""Events, below which nothing is long."""
+ALONE = 10
+"""Times as long as the next longest is the silence beside events that may be astray."""
 BLOCK = 1 << 14
 """Falls looked at together: bounds the memory for the events around them."""
 
@@ -48,13 +52,10 @@ class Faults(NamedTuple):
     late: int = 0
     """Events recorded after a later one; they are in order of time now."""
     silence_us: int = 0
-    """The longest time without events, if it is longer than all the rest; else 0."""
+    """The longest time without events, if the clock may have leapt: if it is longer than
+    all the rest, or parts an event from all others that stand close together; else 0."""
     beside: int = 0
     """Events on that side of it which has fewer."""
-
-    def without_silence(self) -> "Faults":
-        """What is wrong where a silence does no harm."""
-        return self._replace(silence_us=0, beside=0)
 
 
 def settle(path: Path, events: Events) -> tuple[Events, Faults]:
@@ -94,7 +95,7 @@ def refuse_uneven(path: Path, events: Events, faults: Faults) -> None:
         return
     first, last = _ends(events.t)
     rest = last - first - faults.silence_us
-    few = faults.beside <= max(1, len(events) // 100)
+    few = _is_few(faults.beside, len(events)) and faults.silence_us > rest
     if few or faults.silence_us > TOO_LONG * rest:
         raise ValueError(
             f"{path}: times run from {first} to {last} microseconds, but "
@@ -136,8 +137,8 @@ _SENTENCES = {
     "set_back": "Clocks set back, where time was taken to go on in the order recorded: "
     "{sum}, in {of}.",
     "late": "Events recorded after later ones and put in order of time: {sum}, in {of}.",
-    "silence_us": "One silence is longer than all the rest, so that frames of equal time "
-    "are mostly empty: {sum} microseconds in {of}.",
+    "silence_us": "Silences so long that the clock may have leapt; frames of equal time "
+    "are empty there: {sum} microseconds in {of}.",
 }
 
 
@@ -162,14 +163,21 @@ def _mended(path: Path, events: Events) -> tuple[Events, Faults]:
 
 
 def _with_silence(t: Int64[np.ndarray, " E"], faults: Faults) -> Faults:
-    if len(t) < 3:
+    if len(t) < FEW:
         return faults
     steps = np.diff(t)
     k = int(np.argmax(steps))
-    silence = int(steps[k])
-    if 2 * silence <= int(t[-1]) - int(t[0]):
+    beside = min(k + 1, len(t) - k - 1)
+    silence, next_longest = (int(n) for n in np.partition(steps, (-1, -2))[[-1, -2]])
+    longer = 2 * silence > int(t[-1]) - int(t[0])
+    alone = _is_few(beside, len(t)) and silence > ALONE * next_longest
+    if not longer and not alone:
         return faults
-    return faults._replace(silence_us=silence, beside=min(k + 1, len(t) - k - 1))
+    return faults._replace(silence_us=silence, beside=beside)
+
+
+def _is_few(beside: int, count: int) -> bool:
+    return beside <= max(1, count // 100)
 
 
 def _falls(t: Int64[np.ndarray, " E"]) -> Int64[np.ndarray, " F"]:

@@ -113,10 +113,11 @@ def decode_nmnist(
     Byte 0 is x, byte 1 y, bit 7 of byte 2 polarity (1 is ON), and the other 23 bits, most
     significant first, microseconds; the origin is the upper left corner already.
     """
-    x, y, high, middle, low = record.astype(np.int64).T
+    x, y = record[:, 0].astype(np.uint16), record[:, 1].astype(np.uint16)
+    high, middle, low = (record[:, k].astype(np.int64) for k in (2, 3, 4))
     t = (high & 0x7F) << 16 | middle << 8 | low
     polarity = (high >> 7).astype(np.uint8)
-    return x.astype(np.uint16), y.astype(np.uint16), t, polarity
+    return x, y, t, polarity
 
 
 def unwrap(raw: Shaped[np.ndarray, " E"], bits: int = 32) -> Int64[np.ndarray, " E"]:

@@ -5,10 +5,13 @@ import math
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from ...config.values import LONGEST_SIDE
 from .recording import Events
 
 FULL = 255
 """The most events that a pixel of a frame can hold."""
+MOST_STEPS = 1 << 16
+"""No network has more."""
 SCRATCH = 32 << 20
 """Bytes of counts before they are frames; no fewer than one frame takes."""
 
@@ -100,6 +103,12 @@ def check_frames(num_steps: int, size: int, by: str) -> None:
         raise ValueError(
             f"`size` must be a side in pixels, or 0 for the sensor's own, got {size}."
         )
+    for name, value, most in (
+        ("num_steps", num_steps, MOST_STEPS),
+        ("size", size, LONGEST_SIDE),
+    ):
+        if value > most:
+            raise ValueError(f"`{name}` must be at most {most}, got {value}.")
     if by not in ("time", "count"):
         raise ValueError(f"Frames are divided by 'time' or 'count', got {by!r}.")
 

@@ -174,9 +174,8 @@ class _Counter:
                 f"set `image_size`."
             )
         events, faults = settle(path, events)
-        if self.wanted.frames != "time" or not self.listing.whole:
-            return events, faults.without_silence()
-        refuse_uneven(path, events, faults)
+        if self.wanted.frames == "time" and self.listing.whole:
+            refuse_uneven(path, events, faults)
         return events, faults
 
     def _count(self, sample: Sample, events: Events) -> dict[str, Any]:

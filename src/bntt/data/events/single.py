@@ -45,9 +45,8 @@ def parts_of(path: Path, name: str, wanted: Wanted) -> list[Part]:
     events, faults = settle(path, _read(path, name, wanted))
     if not len(events):
         raise ValueError(f"{path} holds no events. Damaged, or nothing moved?")
-    if wanted.window_ms or wanted.frames != "time":
-        faults = faults.without_silence()
-    refuse_uneven(path, events, faults)
+    if wanted.frames == "time" and not wanted.window_ms:
+        refuse_uneven(path, events, faults)
     notes = said({path.name: faults})
     if outside := events.skipped.get("outside", 0):
         notes.append(f"Events outside the sensor, dropped: {outside}.")

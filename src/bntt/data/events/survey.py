@@ -92,6 +92,8 @@ def windows_of(
     """
     first = int(t.min())
     count = (int(t.max()) - first + 1) // window_us
+    if not count:  # the length may be more than 64 bits hold
+        return 0, np.zeros(0, dtype=np.int64)
     number = np.unique((t - first) // window_us)
     return count, number[number < count]
 
