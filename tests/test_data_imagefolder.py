@@ -268,11 +268,13 @@ def test_what_is_no_file_is_never_opened_and_told_by_its_kind(root):
     (cat / "gone.png").symlink_to("nowhere.png")
     (cat / "round.png").symlink_to("round.png")
     (cat / "circle").symlink_to(cat)
+    (cat / "all").symlink_to("/")
+    (cat / "outer").symlink_to(root.parent)
     (cat / "link.png").symlink_to(cat / "0.png")
     data = load("imagefolder", root)
     assert data.train_labels.tolist() == [0] * 5 + [1] * 4
     assert data.note == (
-        "Not read: links to a folder that they are in: 1, such as train/cat/circle; links "
+        "Not read: links to a folder that they are in: 3, such as train/cat/all; links "
         "to nothing: 2, such as train/cat/gone.png; neither files nor folders, but pipes, "
         "sockets or devices: 2, such as train/cat/pipe.png."
     )

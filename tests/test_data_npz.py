@@ -349,3 +349,15 @@ def test_bytes_that_stay_dark_are_said(saved):
 def test_names_are_text_and_differ(saved, names, said):
     with pytest.raises(ValueError, match=rf"mine\.npz: class_names .*{said}|{said}"):
         load("npz", saved(four(class_names=names)))
+
+
+def test_frames_without_any_event_are_refused(tmp_path):
+    x, y = np.zeros((8, 3, 2, 4, 4), np.uint8), np.arange(8) % 2
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    with pytest.raises(ValueError, match=r"a\.npz: No training sample holds any event"):
+        load("npz", tmp_path / "a.npz")
+    x[0, 0, 1] = 1
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    data = load("npz", tmp_path / "a.npz")
+    assert data.std[0] == 1.0
+    assert data.note == "No training sample holds OFF events."

@@ -1,5 +1,6 @@
 """CIFAR10-DVS, N-MNIST and DVS128 Gesture in their official layouts, made up small."""
 
+import dataclasses
 import os
 import shutil
 from typing import Any
@@ -8,6 +9,7 @@ import made_up_event_sets as made_up
 import numpy as np
 import pytest
 from made_up_events import make_up, npz, write
+from made_up_events import nmnist as five_bytes
 
 from bntt.data import load
 from bntt.data.events.frames import to_frames
@@ -311,3 +313,15 @@ def test_records_that_are_no_events_are_told_of_once_per_file(tmp_path):
     )
     made_up.nmnist(tmp_path / "other", train=3)
     assert "records" not in load_set("nmnist", tmp_path / "other").note
+
+
+def test_recordings_of_one_polarity_are_learned_from_and_said(tmp_path):
+    made = made_up.nmnist(tmp_path)
+    for name, events in made.items():
+        on = dataclasses.replace(events, polarity=np.ones_like(events.polarity))
+        write(tmp_path / name, five_bytes(on))
+    data = load("nmnist", tmp_path, num_steps=2)
+    assert data.std[0] == 1.0
+    share = data.train_images[:, :, 1].double() / 255
+    assert data.std[1] == pytest.approx((share**2).mean().sqrt().item(), rel=1e-3)
+    assert data.note.endswith("No training sample holds OFF events.")

@@ -8,7 +8,7 @@ import torch
 
 from .dataset import Dataset, Wanted
 from .decode import Moments
-from .events.samples import deviation
+from .events.samples import frame_moments
 from .geometry import Geometry, bordered
 from .npz_archive import NpzArchive
 from .npz_check import Samples, class_names, samples
@@ -144,11 +144,11 @@ def _geometry(pixels: np.ndarray, wanted: Wanted) -> Geometry:
 
 def _moments(path: Path, images: torch.Tensor) -> Moments:
     """Return mean and deviation: of events, 0 and the root mean square."""
-    if images.ndim == 4:
-        try:
+    try:
+        if images.ndim == 4:
             return moments(images)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-    frames = images.numpy()
-    squares = np.einsum("ntcyx,ntcyx->c", frames, frames, dtype=np.int64)
-    return Moments((0.0, 0.0), deviation(squares, frames[:, :, 0].size), "")
+        frames = images.numpy()
+        squares = np.einsum("ntcyx,ntcyx->c", frames, frames, dtype=np.int64)
+        return frame_moments(squares, frames[:, :, 0].size)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -59,7 +59,8 @@ def scan(root: Path, folder: str, endings: tuple[str, ...], *, deep: bool = Fals
     """
     found = Found()
     if (root / folder).is_dir():
-        found.files.update(_walk(root, folder, endings, deep, found, ()))
+        above = (os.path.realpath(root),)
+        found.files.update(_walk(root, folder, endings, deep, found, above))
     return found
 
 
@@ -72,7 +73,7 @@ def _walk(
     above: tuple[str, ...],
 ) -> Iterator[tuple[str, Stamp]]:
     home = os.path.realpath(root / folder)
-    if home in above:
+    if any(_lies_in(one, home) for one in above):
         return found.skip(CIRCLE, folder)
     with os.scandir(root / folder) as entries:
         for entry in sorted(entries, key=lambda entry: natural(entry.name)):
@@ -84,6 +85,11 @@ def _walk(
                 found.skip(why, name)
             else:
                 yield name, _stamp(entry, home)
+
+
+def _lies_in(folder: str, other: str) -> bool:
+    """Whether a folder is another one, or within it; both as they really lie."""
+    return folder == other or folder.startswith(other.rstrip(os.sep) + os.sep)
 
 
 def _left_out(entry: os.DirEntry[str], endings: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from ..digits import fold_of, scans
 from ..splits import names_sha256, refuse_split
 from .frames import check_frames, to_frames
 from .saccade import saccades
-from .samples import deviation
+from .samples import frame_moments
 
 NAME = "digits-dvs"
 WHITE = 16
@@ -29,6 +29,7 @@ def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
     train, test = fold_of(pixels, labels, wanted.fold)
     frames, dropped = _frames(pixels / WHITE, wanted)
     squares = np.square(frames[train], dtype=np.int64).sum(axis=(0, 1, 3, 4))
+    mean, std, _ = frame_moments(squares, frames[train, :, 0].size)
     return Dataset(
         name=NAME,
         train_images=torch.from_numpy(frames[train]),
@@ -36,8 +37,8 @@ def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
         test_images=torch.from_numpy(frames[test]),
         test_labels=torch.from_numpy(labels[test]),
         class_names=tuple("0123456789"),
-        mean=(0.0, 0.0),
-        std=deviation(squares, frames[train, :, 0].size),
+        mean=mean,
+        std=std,
         source={"sklearn-digits": sha256},
         split_sha256=names_sha256(map(str, train), map(str, test)),
         note=f"{dropped} events were dropped by full pixels." if dropped else "",

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 
 from ..cache import cached, folder_of
 from ..dataset import Dataset, Wanted
+from ..decode import Moments
 from ..geometry import Geometry
 from ..originals import SHA256, Originals, fingerprint, sha256_unchanged
 from ..splits import Split
@@ -226,7 +228,7 @@ def _dataset(listing: Listing, wanted: Wanted, arrays: dict[str, np.ndarray]) ->
         for samples, kept in zip((listing.train, listing.test), keep, strict=True)
     ]
     train, test = (_kept(*pair) for pair in zip(parts["frames"], keep, strict=True))
-    std = deviation(parts["squares"][0].sum(axis=0), train[:, :, 0].size)
+    mean, std, silent = frame_moments(parts["squares"][0].sum(axis=0), train[:, :, 0].size)
     names = [sample.file for sample in listing.samples]
     originals = Originals(listing.root, names, arrays["sha256"])
     source = {f"{listing.title} files": originals.digest, **listing.texts}
@@ -237,12 +239,14 @@ def _dataset(listing: Listing, wanted: Wanted, arrays: dict[str, np.ndarray]) ->
         test_images=torch.from_numpy(test),
         test_labels=torch.from_numpy(labels[1]),
         class_names=listing.class_names,
-        mean=(0.0, 0.0),
+        mean=mean,
         std=std,
         source=source | (listing.split.source if listing.split else {}),
         originals=originals,
         split_sha256=listing.split.sha256 if listing.split else "",
-        note=" ".join([*listing.notes, *_counted(listing, arrays)]),
+        note=" ".join(
+            [*listing.notes, *_counted(listing, arrays), *filter(None, [silent])]
+        ),
         cache=folder_of(arrays["frames"]),
         geometry=_geometry(listing, wanted, train.shape[-1]),
     )
@@ -263,18 +267,28 @@ def _kept(frames: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return frames if keep.all() else frames[keep]  # only the second is a copy in memory
 
 
-def deviation(squares: np.ndarray, count: int) -> tuple[float, float]:
-    """Return the root mean square of frames divided by 255, per polarity.
+def frame_moments(squares: Int64[np.ndarray, "2"], count: int) -> Moments:
+    """Return mean and deviation of frames divided by 255, per polarity.
+
+    The mean is 0, so that where nothing happened nothing is fed, and the deviation the root
+    mean square, to four significant digits; 1 for a polarity that has no events.
 
     Args:
-        squares: Sum of the squared counts, per polarity.
+        squares: Sum of the squared counts, OFF and ON.
         count: Pixels summed, of one polarity.
 
-    Returns:
-        Four significant digits each; 1 for a polarity that has no events.
+    Raises:
+        ValueError: If there are no events at all.
     """
+    if not squares.any():
+        raise ValueError(
+            "No training sample holds any event. There is nothing to learn from them; are "
+            "these the right files?"
+        )
     off, on = (float(f"{np.sqrt(s / count) / FULL:.4g}") or 1.0 for s in squares)
-    return off, on
+    silent = [name for name, s in zip(("OFF", "ON"), squares, strict=True) if not s]
+    notes = [f"No training sample holds {name} events." for name in silent]
+    return Moments((0.0, 0.0), (off, on), " ".join(notes))
 
 
 def _counted(listing: Listing, arrays: dict[str, np.ndarray]) -> list[str]:
