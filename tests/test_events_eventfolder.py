@@ -93,6 +93,7 @@ def test_files_that_do_not_say_their_sensor_are_of_the_one_that_is_named(
     wanted = [to_frames(made["train", name], 2)[0] for name in ("a", "b")]
     assert np.array_equal(data.train_images, np.stack(wanted))
     assert data.note == ""
+    assert data.geometry
     assert data.geometry.sensor == "240x180"
     assert (data.geometry.image_size, data.geometry.frames) == (240, "time")
 
@@ -100,13 +101,10 @@ def test_files_that_do_not_say_their_sensor_are_of_the_one_that_is_named(
 def test_a_sensor_too_small_is_refused_by_file_or_its_events_dropped(tmp_path):
     made = bin_folder(tmp_path)
     file = tmp_path / "train" / "a" / "0.bin"
-    for wanted, size in (({}, "34x34"), ({"sensor": "200x180"}, "200x180")):
-        with pytest.raises(
-            ValueError, match=rf"{file}: event .* outside a sensor of {size}"
-        ):
-            load("eventfolder", tmp_path, num_steps=2, **wanted)
-    dropped = {"sensor": "200x180", "outside": "drop"}
-    data = load("eventfolder", tmp_path, num_steps=2, **dropped)
+    for sensor, size in (("", "34x34"), ("200x180", "200x180")):
+        with pytest.raises(ValueError, match=rf"{file}: event .* a sensor of {size}"):
+            load("eventfolder", tmp_path, num_steps=2, sensor=sensor)
+    data = load("eventfolder", tmp_path, num_steps=2, sensor="200x180", outside="drop")
     inside = {key: take(events, events.x < 200) for key, events in made.items()}
     number = sum(len(made[key]) - len(inside[key]) for key in made)
     assert f"Events outside the sensor, dropped: {number}, most in train/" in data.note

@@ -184,3 +184,9 @@ def test_steps_size_and_division_are_what_is_asked_for(few):
 def test_what_does_not_go_with_the_digits_is_refused(wrong, expected):
     with pytest.raises(ValueError, match=expected):
         load("digits-dvs", **wrong)
+
+
+def test_the_set_says_of_what_sensor_it_is():
+    geometry = load("digits-dvs", num_steps=2, image_size=24).geometry
+    assert geometry
+    assert (geometry.sensor, geometry.image_size) == ("16x16", 24)

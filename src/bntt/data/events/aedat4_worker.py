@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from io import BufferedReader
 from pathlib import Path
 from threading import Lock, Timer
 from typing import Any, BinaryIO, cast
@@ -43,7 +44,7 @@ class Worker:
             start_new_session=True,  # an interrupt of ours is not its own
         )
         self.requests = cast(BinaryIO, self.process.stdin)
-        self.answers = cast(BinaryIO, self.process.stdout)
+        self.answers = cast(BufferedReader, self.process.stdout)
 
     @property
     def usable(self) -> bool:

@@ -7,6 +7,7 @@ import torch
 
 from ..dataset import Dataset, Wanted
 from ..digits import fold_of, scans
+from ..geometry import Geometry
 from ..splits import names_sha256, refuse_split
 from .frames import check_frames, to_frames
 from .saccade import saccades
@@ -15,6 +16,7 @@ from .samples import frame_moments
 NAME = "digits-dvs"
 WHITE = 16
 """The scans' highest level."""
+SENSOR = "16x16"
 
 
 def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
@@ -42,6 +44,9 @@ def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
         source={"sklearn-digits": sha256},
         split_sha256=names_sha256(map(str, train), map(str, test)),
         note=f"{dropped} events were dropped by full pixels." if dropped else "",
+        geometry=Geometry(
+            channels=2, image_size=frames.shape[-1], sensor=SENSOR, frames=wanted.frames
+        ),
     )
 
 
