@@ -73,15 +73,13 @@ def _unpickle(path: Path) -> Any:
         raise FileNotFoundError(
             f"{path} {what}. Name the .pth.tar file of the authors' code."
         )
+    archive = _is_archive(path)
     try:
-        archive = _is_archive(path)
         for pickled in _archived(path) if archive else _in_a_row(path):
             _refuse_growth(pickled)
         with torch.serialization.safe_globals(NUMPY_SCALAR):
             # mapped, so that no tensor reaches beyond what the file holds
             return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
-    except OSError:
-        raise
     except _Refused as error:
         raise ValueError(f"{path} {error}") from error
     except Exception as error:  # a damaged file can fail at any of its bytes
