@@ -247,6 +247,34 @@ def test_shapes_are_told_without_numbers(coding):
     assert net(images, per_step=True).shape == (2, 4, 3)
 
 
+@pytest.mark.parametrize("coding", CODINGS)
+def test_many_batches_at_once(coding):
+    """What vmap computes is what one batch after the other gives."""
+    net, images = network(coding).eval(), torch.randn(3, 4, 1, 8, 8)
+    if coding == "poisson":  # the same draws for all
+        images = images[:1].expand(3, -1, -1, -1, -1)
+    torch.manual_seed(2)
+    got = torch.func.vmap(net, randomness="same")(images)
+    for logits, batch in zip(got, images, strict=True):
+        torch.manual_seed(2)
+        torch.testing.assert_close(logits, net(batch))
+
+
+@pytest.mark.parametrize("coding", ["direct", "rows"])
+def test_gradients_of_single_samples(coding):
+    net, images = network(coding).eval(), torch.randn(3, 1, 8, 8)
+    weights = {name: value.detach() for name, value in net.named_parameters()}
+
+    def loss(weights, image):
+        return torch.func.functional_call(net, weights, (image[None],)).square().sum()
+
+    each = torch.func.vmap(torch.func.grad(loss), (None, 0))(weights, images)
+    for k, image in enumerate(images):
+        want = torch.autograd.grad(net(image[None]).square().sum(), list(net.parameters()))
+        for (name, _), truth in zip(net.named_parameters(), want, strict=True):
+            torch.testing.assert_close(each[name][k], truth)
+
+
 def test_compiled_is_eager():
     if os.environ.get("JAXTYPING_DISABLE") == "1":
         pytest.skip("this is the process without shape checks")

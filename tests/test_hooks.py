@@ -99,6 +99,20 @@ def test_a_hook_may_change_what_passes():
     assert not layer(torch.randn(4, 5, 3)).any()
 
 
+def test_a_learnt_leak_learns_the_same_when_watched():
+    fused, watched = (
+        NormLIF(BNTT(3, num_steps=4), LIF(nn.Parameter(torch.tensor(0.9))))
+        for _ in range(2)
+    )
+    watched.lif.register_forward_hook(lambda *_: None)
+    z = torch.randn(4, 5, 3, 2, 2)
+    (want, wanted), (got, given) = run(fused, z), run(watched, z)
+    assert all(torch.equal(*pair) for pair in zip(got, want, strict=True))
+    assert wanted[2].abs() > 0, "the leak learns at all"
+    for ours, theirs in zip(given, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 @given(seed=st.integers(0, 2**31), cut=st.integers(1, 3))
 def test_a_watched_sequence_may_come_in_parts(seed, cut):
     fused, watched = twins(BNTT)

@@ -128,6 +128,7 @@ def test_numbers_set_later_are_looked_at_too(attribute, value, error):
         ({"surrogate": Triangle}, TypeError, "an instance of a class"),
         ({"surrogate": "Triangle"}, TypeError, "`surrogate` must be one such as Triangle"),
         ({"detach_reset": "no"}, TypeError, "`detach_reset` must be True or False"),
+        ({"v_threshold": float("inf")}, ValueError, "`v_threshold` "),
         ({"v_threshold": float("nan")}, ValueError, "`v_threshold` must be"),
         ({"leak": float("nan")}, ValueError, "`leak` must lie in"),
         ({"reset": "subtract"}, ValueError, "Unknown `reset`"),
