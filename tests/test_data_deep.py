@@ -19,6 +19,10 @@ GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6
 """Colour types of PNG."""
 
 
+DEFLATE = 8
+"""A method of compression in TIFF; 1 is none."""
+
+
 def png(path, samples, kind):
     """Write samples of 16 bits, which Pillow can do for grey only."""
     samples = samples.reshape(*samples.shape[:2], -1)
@@ -39,12 +43,15 @@ def png(path, samples, kind):
     return path
 
 
-def tiff(path, samples, order="<", bits=16, sign=1, photometric=None, packed=None):
+def tiff(
+    path, samples, order="<", bits=16, sign=1, photometric=None, packed=None, method=1
+):
     """Write one strip of samples, of bits and signs of which Pillow writes none."""
     samples = samples.reshape(*samples.shape[:2], -1)
     height, width, channels = samples.shape
     kind = {1: "u", 2: "i"}[sign]
     data = packed or samples.astype(f"{order}{kind}{bits // 8}").tobytes()
+    data = zlib.compress(data) if method == DEFLATE else data
     extra = 8 + len(data) + len(data) % 2
     if photometric is None:
         photometric = 2 if channels >= 3 else 1
@@ -52,7 +59,7 @@ def tiff(path, samples, order="<", bits=16, sign=1, photometric=None, packed=Non
         (256, 4, width),
         (257, 4, height),
         (258, 3, bits),
-        (259, 3, 1),
+        (259, 3, method),
         (262, 3, photometric),
         (273, 4, 8),
         (277, 3, channels),
@@ -157,10 +164,12 @@ def test_16_bits_are_scaled_by_what_means_white(tmp_path, white, kind, channels)
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("white", [0, 4095])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_so_are_those_of_tiff_in_either_order(tmp_path, order, white, channels):
+@pytest.mark.parametrize("method", [1, DEFLATE])
+def test_so_are_those_of_tiff_in_either_order(tmp_path, order, white, channels, method):
     most = white or 65535
     values = samples(most, 9, 7, channels)
-    got = read(tiff(tmp_path / "deep.tif", values, order), channels, white=white)
+    path = tiff(tmp_path / "deep.tif", values, order, method=method)
+    got = read(path, channels, white=white)
     expected = values.transpose(2, 0, 1).astype(np.int64) * 256 // (most + 1)
     assert np.array_equal(got.pixels, expected)
 

@@ -124,8 +124,11 @@ def _lower_bytes(opened: Any, way: str) -> Any:
 def _swapped(tile: tuple, way: str) -> tuple:
     *where, arguments = tile
     if isinstance(arguments, tuple):
-        return (*where, (SWAPPED[way], *arguments[1:]))
-    return (*where, SWAPPED[way])
+        fields = (*where, (SWAPPED[way], *arguments[1:]))
+    else:
+        fields = (*where, SWAPPED[way])
+    # older ones of Pillow's are plain tuples, newer ones have names
+    return fields if type(tile) is tuple else type(tile)(*fields)
 
 
 def _colour(opened: Any, low: Any, white: int) -> Shallow:
