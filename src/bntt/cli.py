@@ -21,7 +21,15 @@ from .shortage import described, fitting, ran_out
 FEWER_STEPS = "Ask for fewer with --num-steps, or for smaller files"
 FEWER_IMAGES = "Lower --batch-size or --num-steps"
 
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, also where a command ends by itself."""
+
 UsageError: Any = typer.BadParameter.__mro__[1]  # newer typers bring a click of their own
+
+
+class _Stopped(Exception):
+    """A command was stopped and has said how it goes on."""
+
 
 app = typer.Typer(
     help="Train low-latency deep spiking networks and look at what they do.",
@@ -123,7 +131,7 @@ def train(
             after = ["bntt", "evaluate", str(out), *where] if finished else again
             print_training(done, after)
     if not finished:
-        raise typer.Exit(130)
+        raise _Stopped
 
 
 @app.command(epilog="Example: bntt evaluate runs/digits --seeds 5")
@@ -297,12 +305,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     terminal.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with _interruptible() as asked:
+    with _interruptible():
         try:
             code = _run(words)
         except KeyboardInterrupt:
-            code = 130
-        if asked:
+            code = INTERRUPTED
+        except _Stopped:
+            return INTERRUPTED if terminal.finish() else 1
+        if code == INTERRUPTED:
             terminal.note("bntt: Interrupted.")
         return code if terminal.finish() else code or 1
 
@@ -314,9 +324,11 @@ def _run(words: list[str]) -> int:
     except typer.Abort as error:  # what typer makes of Ctrl-C, and of EOFError
         if isinstance(error.__cause__, EOFError):
             raise error.__cause__ from None
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # nobody reads on, as behind `| head`
         return 1
+    except _Stopped:
+        raise
     except terminal.Unheard as error:
         terminal.note(f"bntt: {error}")
         return 1
@@ -345,22 +357,20 @@ def _usage(error: Any, words: Sequence[str]) -> str:
 
 
 @contextmanager
-def _interruptible() -> Iterator[list[int]]:
+def _interruptible() -> Iterator[None]:
     """Let the first Ctrl-C end the command in good order, and a second one at once."""
-    asked: list[int] = []
 
     def ask(number: int, frame: Any) -> None:
-        asked.append(number)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         raise KeyboardInterrupt
 
     told = threading.current_thread() is threading.main_thread()
     if not told or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        yield asked
+        yield
         return
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield asked
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -9,7 +9,6 @@ that holds it is given, since its declared dependencies would replace torch in o
     peers/bin/pip install --no-deps spikingjelly==2.0.0
 """
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .. import strict_json
+from ..files import replacing
 from ..hardware import processor
 from ..provenance import commit
 from ..vgg import VGG
@@ -94,12 +95,15 @@ def run(
     )
     if out is not None:  # found out now rather than after an hour
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.open("a").close()
+        out.open("ab").close()
     say = console.print if console is not None else (lambda *_: None)
     result = {"what": what, **_about(setting)}
     result |= WHAT[what](setting, say)
     if out is not None:
-        out.write_text(json.dumps(result, indent=1) + "\n")
+        with replacing(out) as temporary:
+            temporary.write_text(
+                strict_json.dumps(result, indent=1) + "\n", encoding="utf-8"
+            )
     return result
 
 

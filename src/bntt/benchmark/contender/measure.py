@@ -59,7 +59,9 @@ def busy_seconds() -> float:
     path = Path("/proc/stat")
     if not path.exists():
         return 0.0
-    user, nice, system, _idle, _wait, irq, softirq = path.read_text().split()[1:8]
+    user, nice, system, _idle, _wait, irq, softirq = path.read_text(
+        encoding="ascii"
+    ).split()[1:8]
     ticks = sum(map(int, (user, nice, system, irq, softirq)))
     return ticks / os.sysconf("SC_CLK_TCK")
 
@@ -88,5 +90,6 @@ def peak_bytes() -> int:
             "Peak memory is read from /proc/self/status, which this system does not have. "
             "Measure memory on Linux."
         )
-    line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+    lines = status.read_text(encoding="utf-8", errors="replace").splitlines()
+    line = next(x for x in lines if x.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
