@@ -10,6 +10,7 @@ import made_up_event_sets
 import made_up_mnist
 import numpy as np
 import pytest
+from file_systems import LINUX
 from made_up_cifar import publish
 from made_up_images import write_image
 from PIL import Image
@@ -341,6 +342,7 @@ def test_an_unknown_set_is_refused(refusal):
     assert "Unknown dataset 'mnits'. Did you mean 'mnist'?" in refusal("data", "mnits")
 
 
+@LINUX
 def test_names_that_are_no_text_are_printed_and_drawn(tmp_path, bntt_says):
     names = os.fsdecode(b"caf\xe9"), "two\nlines\x1b[31m", "[red]"
     for k, name in enumerate(names):

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from file_systems import LINUX, POSIX
 from made_up_images import imagefolder, pixels, write_image
 from PIL import Image
 
@@ -260,6 +261,7 @@ def test_pictures_in_folders_within_a_class_are_of_that_class_and_said(root):
     )
 
 
+@POSIX
 def test_what_is_no_file_is_never_opened_and_told_by_its_kind(root):
     imagefolder(root)
     cat = root / "train" / "cat"
@@ -280,6 +282,7 @@ def test_what_is_no_file_is_never_opened_and_told_by_its_kind(root):
     )
 
 
+@LINUX
 def test_accents_may_be_written_in_two_ways(root):
     for part, name in (("train", "caf\u00e9"), ("test", "cafe\u0301")):
         imagefolder(root, (part,), (name, "bar"))

@@ -7,6 +7,7 @@ import shutil
 import made_up_event_sets as made_up
 import numpy as np
 import pytest
+from file_systems import LINUX
 from made_up_events import make_up, nmnist, npz, take, write
 
 from bntt.data import load
@@ -281,6 +282,7 @@ def test_a_damaged_recording_is_named(tmp_path):
         load("eventfolder", tmp_path)
 
 
+@LINUX
 def test_recordings_further_down_are_of_their_class_and_said(tmp_path):
     root = tmp_path / "own"
     made_up.eventfolder(root)

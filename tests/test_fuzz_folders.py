@@ -10,6 +10,7 @@ import made_up_event_sets
 import made_up_images
 import numpy as np
 import pytest
+from file_systems import LINUX
 from fuzzing import CASES, damaged
 from made_up_cache import assert_whole, build, fill, refuse
 
@@ -174,7 +175,7 @@ def _device(path, _):
     path.symlink_to("/dev/zero")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@LINUX
 @pytest.mark.parametrize("parts", [("",), ("train", "test")])
 def test_whatever_lies_in_a_folder_of_classes_is_read_or_told(tmp_path, parts):
     loads = 0

@@ -31,7 +31,7 @@ def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
     train, test = fold_of(pixels, labels, wanted.fold)
     frames, dropped = _frames(pixels / WHITE, wanted)
     squares = np.square(frames[train], dtype=np.int64).sum(axis=(0, 1, 3, 4))
-    mean, std, _ = frame_moments(squares, frames[train, :, 0].size)
+    moments = frame_moments(squares, frames[train, :, 0].size)
     return Dataset(
         name=NAME,
         train_images=torch.from_numpy(frames[train]),
@@ -39,8 +39,8 @@ def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
         test_images=torch.from_numpy(frames[test]),
         test_labels=torch.from_numpy(labels[test]),
         class_names=tuple("0123456789"),
-        mean=mean,
-        std=std,
+        mean=moments.mean,
+        std=moments.std,
         source={"sklearn-digits": sha256},
         split_sha256=names_sha256(map(str, train), map(str, test)),
         note=f"{dropped} events were dropped by full pixels." if dropped else "",
