@@ -181,6 +181,18 @@ BUGS = {
         ("stray times kept", "if len(_falls(t)) <= len(t) // 4:", "if False:"),
         ("a leap is a silence", "if few or faults", "if 0 * few or 0 * faults"),
     ],
+    ("data/events/sensor.py", "test_events_files.py test_events_eventfolder.py test_recordings.py"): [
+        ("any digit is a make", "if make != capitals and not make[:1].isdigit():", "if make != capitals:"),
+        ("a stray event stretches", "return side > FAR * usual", "return False"),
+    ],
+    ("data/events/recording.py", "test_events_files.py"): [
+        ("dropped, not counted", 'skipped["outside"] = number', "pass"),
+        ("columns from below zero", "(x >= 0) & (x < width)", "(x < width)"),
+    ],
+    ("data/events/aedat4_worker.py", "test_events_aedat4.py"): [
+        ("waits for ever", "timer.start()", "pass"),
+        ("a dead process is kept", "if worker.usable:\n            return worker", "if worker:\n            return worker"),
+    ],
     ("data/events/aedat2.py", "test_events_files.py test_events_readers.py"): [
         ("triggers taken for pixels", "address, t = address[pixel], t[pixel]", "pass"),
         ("half a record is silence", "if over := (size - start) % RECORD", "if over := 0 * (size - start) % RECORD"),

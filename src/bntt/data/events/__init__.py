@@ -4,6 +4,7 @@ from .aedat2 import read_aedat2
 from .aedat3 import read_aedat3
 from .aedat4 import read_aedat4
 from .arrays import read_npz
+from .clock import settle
 from .nmnist_file import read_nmnist
 from .reading import read_recording
 from .recording import Events
@@ -16,4 +17,5 @@ __all__ = [
     "read_nmnist",
     "read_npz",
     "read_recording",
+    "settle",
 ]

@@ -40,7 +40,8 @@ def to_frames(
     / side)``, and rows alike. A larger one leaves a border, centred.
 
     Args:
-        events: The recording. None at all gives frames of zeros.
+        events: The recording, with times to be taken as they are: `clock.settle` mends
+            those of a faulty clock. None at all gives frames of zeros.
         num_steps: ``T``, how many frames.
         size: Side ``S`` of a frame in pixels; 0 for the longer side of the sensor.
         by: ``"time"`` or ``"count"``.
