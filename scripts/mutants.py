@@ -173,7 +173,7 @@ BUGS = {
     ("data/events/codec.py", "test_events_codec.py"): [
         ("ON and OFF exchanged", "(~low & np.uint16(1))", "(low & np.uint16(1))"),
         ("upside down", "y = last - (low", "y = (low"),
-        ("the clock starts again", "np.cumsum(turns) << bits", "np.cumsum(turns) << (bits - 1)"),
+        ("the clock starts again", "np.cumsum(turns) << bits", "np.cumsum(turns) << bits - 1"),
         ("seven bits of time lost", "(high & 0x7F) << 16", "(high & 0x7E) << 16"),
     ],
     ("data/events/clock.py", "test_events_clock.py"): [

@@ -119,6 +119,13 @@ def test_a_clock_that_runs_over_is_followed(start, steps):
     assert got[0] == start % 2**32
 
 
+@pytest.mark.parametrize("bits", [8, 23, 32])
+def test_every_turn_of_a_clock_adds_its_range(bits):
+    t = np.arange(20) * (2 ** (bits - 1) - 3) + 5
+    assert t[-1] >> bits == 9
+    assert np.array_equal(codec.unwrap(t % 2**bits, bits), t)
+
+
 @given(st.lists(st.integers(0, 2**31), max_size=40))
 def test_small_steps_back_are_kept_as_they_are(times):
     raw = np.array(times, dtype=np.uint32)
