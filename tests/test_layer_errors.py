@@ -213,6 +213,37 @@ def test_a_refused_batch_moves_no_statistic_of_a_network(arch, norm):
     assert net(image).shape == (1, 3)
 
 
+@pytest.mark.parametrize("arch", ["vgg5", "seq"])
+@pytest.mark.parametrize(
+    ("part", "attribute", "value"),
+    [
+        ("lif", "leak", 1.5),
+        ("lif", "surrogate", Triangle),
+        ("lif", "reset", "subtract"),
+        ("norm", "momentum", None),
+        ("norm", "eps", 0.0),
+        ("norm", "process_group", "world"),
+    ],
+)
+def test_a_setting_of_the_last_layer_is_refused_before_the_first_moves(
+    arch, part, attribute, value
+):
+    encoder = "rows" if arch == "seq" else "direct"
+    net = build(arch, in_channels=1, encoder=encoder, **NETWORK)
+    setattr(getattr(net.layers[-1], part), attribute, value)
+    with pytest.raises((TypeError, ValueError), match=f"`{attribute}`"):
+        net(torch.randn(4, 1, 8, 8))
+    assert not any(layer.norm.running_mean.any() for layer in net.layers)
+
+
+@pytest.mark.parametrize("num_steps", [1.0, True, "1", torch.tensor(1)])
+def test_refuses_time_steps_that_are_no_whole_number(num_steps):
+    net = build("vgg5", in_channels=1, encoder="direct", **NETWORK)
+    for x in (torch.randn(4, 1, 8, 8), torch.randn(2, 4, 1, 8, 8)):
+        with pytest.raises(TypeError, match="`num_steps` must be a whole number"):
+            net(x, num_steps=num_steps)
+
+
 def test_a_frozen_last_layer_takes_a_batch_of_one():
     net = build("vgg5", in_channels=1, encoder="direct", **NETWORK)
     net.layers[-1].norm.eval()

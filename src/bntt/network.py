@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from . import norm
-from .arguments import has_values
+from .arguments import has_values, whole_number
 from .description import LAYER_KEYS, NetworkConfig, encoder_name
 from .layer_values import of_layers, own_arguments, value_of
 from .neuron import LIF, NormLIF, Readout
@@ -108,8 +108,9 @@ class Network(nn.Module):
             ValueError: If the shape does not fit, or the number of time-steps does not.
         """
         coded = self._check_input(x)
+        self._check_layers()
         if num_steps is not None:
-            at_least_one(num_steps=num_steps)
+            whole_number("num_steps", num_steps, at_least=1)
         if not coded:
             x = self.encoder(x, num_steps or self.num_steps, generator)
         elif num_steps is not None and len(x) < num_steps:
@@ -282,6 +283,12 @@ class Network(nn.Module):
             )
         return getattr(self, name)
 
+    def _check_layers(self) -> None:
+        """Refuse what a late layer would, before an early one has moved its statistics."""
+        for layer in self.modules():
+            if isinstance(layer, NormLIF):
+                layer.check_settings()
+
     def _check_input(self, x: Tensor) -> bool:
         """Whether ``x`` is coded already; refuse what fits neither way."""
         image, step = self.image_shape, self.step_shape
@@ -297,17 +304,6 @@ class Network(nn.Module):
                 f"Call net.normalize(images) first."
             )
         return coded
-
-
-def at_least_one(**sizes: int) -> None:
-    """Refuse sizes below 1.
-
-    Raises:
-        ValueError: Naming the first.
-    """
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {value}.")
 
 
 def _shape(*sizes: int | str) -> str:

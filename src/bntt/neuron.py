@@ -178,8 +178,8 @@ class NormLIF(nn.Module):
             TypeError: As the norm and the neuron.
             ValueError: As the norm and the neuron; nothing has moved then.
         """
+        self.check_settings()
         self.norm.check_currents(z, start)
-        self.lif.check_settings()
         _check_state(z, v)
         if _is_more_than(self.norm, TemporalNorm) or _is_more_than(self.lif, LIF):
             return self._apart(z, v, start, return_state)
@@ -190,6 +190,16 @@ class NormLIF(nn.Module):
         if v is None:
             return spikes
         return spikes, from_elements(v[None], z[:1].shape)[0]
+
+    def check_settings(self) -> None:
+        """Refuse attributes that no norm or neuron has, also those set later.
+
+        Raises:
+            TypeError: If one is of another type.
+            ValueError: If one is out of range.
+        """
+        self.norm.check_settings()
+        self.lif.check_settings()
 
     def _apart(self, z: Tensor, v: Tensor | None, start: int | None, return_state: bool):
         """Norm and neuron as modules; wide, so that nothing is rounded in between."""

@@ -56,7 +56,7 @@ class TemporalNorm(nn.Module):
             )
         self.num_features, self.num_steps = num_features, num_steps
         self.eps, self.momentum, self.process_group = eps, momentum, process_group
-        self._check_settings()
+        self.check_settings()
         self.register_buffer("running_mean", torch.zeros(self.rows, num_features))
         self.register_buffer("running_var", torch.ones(self.rows, num_features))
 
@@ -99,7 +99,7 @@ class TemporalNorm(nn.Module):
 
     def affine(self, z: Tensor, start: int | None) -> tuple[Tensor, Tensor, Tensor]:
         """``z`` (read this one), scale and shift for ``[T', M, C]`` currents."""
-        self._check_settings()
+        self.check_settings()
         steps = self._steps(z, start)
         if not self.training:
             mean, var = (x.to(_at_least_float32(x.dtype)) for x in self._running(steps))
@@ -109,6 +109,22 @@ class TemporalNorm(nn.Module):
         mean, var, pooled = self.pool(mean, var)
         self._track(mean.detach(), var.detach(), count * pooled, steps)
         return z, *self.rule(mean, var, steps)
+
+    def check_settings(self) -> None:
+        """Refuse attributes that no norm has, also those set later.
+
+        Raises:
+            TypeError: If one is of another type.
+            ValueError: If one is out of range.
+        """
+        number("eps", self.eps)
+        number("momentum", self.momentum)
+        if not 0 < self.eps < math.inf or not 0 <= self.momentum <= 1:
+            raise ValueError(
+                f"`eps` must be positive and `momentum` lie in [0, 1], got eps={self.eps}, "
+                f"momentum={self.momentum}."
+            )
+        merging(self.process_group)  # refuses what is no group
 
     def check_currents(self, x: Any, start: Any = None) -> None:
         """Refuse what cannot be read as currents ``[T, N, C, *S]`` from step ``start``.
@@ -199,15 +215,6 @@ class TemporalNorm(nn.Module):
             f"Encode to that length, build the layer with num_steps={first + T}, or, for "
             f"one part of a longer sequence, pass `start`."
         )
-
-    def _check_settings(self) -> None:
-        number("eps", self.eps)
-        number("momentum", self.momentum)
-        if not 0 < self.eps < math.inf or not 0 <= self.momentum <= 1:
-            raise ValueError(
-                f"`eps` must be positive and `momentum` lie in [0, 1], got eps={self.eps}, "
-                f"momentum={self.momentum}."
-            )
 
     def _allow_chunk(self, steps: slice) -> None:
         """Statistics of one time-step need no other: a sequence may come in parts."""
