@@ -23,6 +23,19 @@ PLANS: dict[str, dict[str, Any]] = {
 IMAGE_ENCODERS = ("poisson", "direct", "events")
 
 
+class Conv(nn.Conv2d):
+    """A convolution whose weights lie as PyTorch's do, and are read channels last.
+
+    PyTorch would pack them by itself, except where one channel makes both layouts alike:
+    there it would take other kernels, which round otherwise.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The convolution of channels_last images."""
+        weight = self.weight.to(memory_format=torch.channels_last)
+        return self._conv_forward(input, weight, self.bias)
+
+
 class VGG(Network):
     """A feed-forward spiking network: convolutions, a hidden linear layer, a read-out.
 
@@ -82,7 +95,7 @@ class VGG(Network):
             if entry == "A":
                 self.pooled[-1] = True
                 continue
-            self.convs.append(nn.Conv2d(channels, int(entry), 3, padding=1, bias=False))
+            self.convs.append(Conv(channels, int(entry), 3, padding=1, bias=False))
             channels = int(entry)
             self.layers.append(self.layer(channels))
             self.pooled.append(False)
