@@ -13,6 +13,7 @@ from made_up_events import make_up, rows, take, write
 
 from bntt.data.events import aedat4_worker, read_aedat4, read_recording
 
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
 FIRST_LINE = b"#!AER-DAT4.0\r\n"
 THREE_EVENTS = (
     b"c-oy)T~ER=6uklxC2D-|fd^w|<x$xrKKK9&2pCBOj1oT*Ulvxd5!$8eNbtpf;6L?0csC1@F(dINx9Mr`"
@@ -118,11 +119,11 @@ def test_what_the_library_says_of_a_damaged_file_is_passed_on(decoded):
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        ("os.abort()", r"the process that decodes it ended with -6"),
+        ("os.abort()", r"the process that decodes it ended with -?\d+"),
         ("print('x' * 10**6, flush=True); os._exit(3)", r"ended with 3: x+\."),
         ("sys.stderr.write('free(): invalid\\n'); os.abort()", r"ended .*: free\(\): inv"),
         ("raise Panic('range end out of bounds')", r"Panic: range end out of bounds"),
-        ("bytearray(1 << 36)", "MemoryError"),
+        pytest.param("bytearray(1 << 36)", "MemoryError", marks=LINUX),
         ("sys.exit(0)", "SystemExit"),
     ],
 )
@@ -136,7 +137,7 @@ def test_a_file_that_ends_the_process_which_decodes_it_is_refused(decoded, code,
 def test_a_file_that_takes_for_ever_is_given_up(decoded, monkeypatch):
     path = decoded({0: stream()}, [{"run": "time.sleep(100)"}])
     monkeypatch.setattr(aedat4_worker, "PATIENCE_S", 0.5)
-    with pytest.raises(ValueError, match=r"a\.aedat4 .* ended with -9"):
+    with pytest.raises(ValueError, match=r"a\.aedat4 .* ended with -?\d+"):
         read_aedat4(path)
 
 

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from file_systems import POSIX
 from made_up_events import (
     AEDAT2_HEADER,
     AEDAT3_HEADER,
@@ -283,6 +284,7 @@ def test_negative_places_are_dropped_too(tmp_path):
     assert (got.width, got.height) == (6, 10)
 
 
+@POSIX
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.bs2")
     for ending in READERS:
