@@ -255,7 +255,7 @@ BUGS = {
         ("bytes in the other order", '{"RGB;16B": "RGB;16L", ', '{"RGB;16B": "RGB;16B", '),
         ("signed bytes taken for bytes", "SIGNED in tags", "None in tags"),
     ],
-    ("data/picture.py", "test_pictures.py test_data_decode.py"): [
+    ("data/picture.py", "test_pictures.py test_data_decode.py test_predict.py"): [
         ("TIFF turned twice", "return int(tags.get(TIFF_WIDTH, width)), int(tags.get(TIFF_HEIGHT, height))", "return width, height"),
         ("ground of the ink's colour", '"black" if 2 * light', '"white" if 2 * light'),
         ("pipes waited for", "if not stat.S_ISREG(size.st_mode) and", "if False and"),

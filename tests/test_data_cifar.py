@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_up_cifar import SETS, archive, pickled, publish, publish_pickles
 
-from bntt.data import load
+from bntt.data import cifar, load
 
 BOTH = pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 VERSIONS = pytest.mark.parametrize("which", [0, 1], ids=["python", "binary"])
@@ -212,6 +212,6 @@ def test_a_file_larger_than_any_published_one_is_not_read(tmp_path, monkeypatch,
     made.write(which, tmp_path)
     name = SETS["cifar10"].versions[which].train[1]
     with (tmp_path / name).open("wb") as file:
-        file.truncate(1 << 40)
-    with pytest.raises(ValueError, match=rf"{name} has {1 << 40} bytes, more than any"):
+        file.truncate(cifar.MOST + 1)
+    with pytest.raises(ValueError, match=rf"{name} has {cifar.MOST + 1} bytes, more than"):
         load("cifar10", tmp_path)
