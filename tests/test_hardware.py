@@ -72,6 +72,17 @@ def test_a_system_that_says_nothing_has_no_flags(cpuinfo):
     assert not hardware.bf16_in_hardware("cpu")
 
 
+def test_a_description_that_cannot_be_read_or_is_no_text_tells_nothing(cpuinfo, tmp_path):
+    cpuinfo("")
+    (tmp_path / "cpuinfo").write_bytes(b"model name\t: \xe9\xff\nflags\t: avx2\n")
+    hardware.processor.cache_clear()
+    assert hardware.processor()["flags"] == ["avx2"]
+    (tmp_path / "cpuinfo").unlink()
+    (tmp_path / "cpuinfo").mkdir()
+    hardware.processor.cache_clear()
+    assert hardware.processor()["flags"] == []
+
+
 def test_a_gpu_is_asked_for_its_generation(monkeypatch):
     for capability, has in (((7, 5), False), ((8, 0), True), ((9, 0), True)):
         monkeypatch.setattr(
@@ -109,6 +120,12 @@ def test_freed_memory_is_kept_where_the_allocator_can(monkeypatch):
     assert libc.calls == [(-4, 0), (-1, 2**31 - 1)]
     assert os.environ["THP_MEM_ALLOC_ENABLE"] == "1"
     monkeypatch.setattr(hardware.ctypes, "CDLL", lambda name: object())  # musl has none
+    hardware.keep_freed_memory()
+
+    def linked_statically(name):
+        raise OSError("Dynamic loading not supported")
+
+    monkeypatch.setattr(hardware.ctypes, "CDLL", linked_statically)
     hardware.keep_freed_memory()
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(hardware.ctypes, "CDLL", None)

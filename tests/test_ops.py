@@ -1,6 +1,9 @@
 """Compiled operators against the reference; the reference against autograd and theory."""
 
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+import sys
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 
 from bntt import ATan, FastSigmoid, Rectangle, Triangle, backend
 from bntt.norm import to_elements
-from bntt.ops import affine_lif, cpu, moments, reference
+from bntt.ops import affine_lif, cpu, kernels, moments, reference
 from strategies import DTYPES, SHAPES, affine_lif_inputs
 
 SURROGATES = [
@@ -269,3 +272,21 @@ def test_the_membrane_is_kept_on_request_only(provider):
     # u is 1, then 2: the triangle's slopes are 0.3 (1 - 3/4) / 4 and 0.3 (1 - 2/4) / 4
     want = torch.tensor([0.01875 + 0.0375, 0.0375])[:, None, None].expand(2, 3, 4)
     torch.testing.assert_close(args[0].grad, want)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the file would not be sparse")
+def test_elements_past_the_range_of_int32_are_found(tmp_path):
+    M, C = 2**31 // 64 + 300, 64  # 4 GB of bfloat16 in a file of holes
+    z, spikes = (
+        np.memmap(tmp_path / name, np.uint16, "w+", shape=(1, M * C)) for name in "zs"
+    )
+    z[0, -3:] = 0x4000  # 2.0
+    one, zero, nothing = np.ones((1, C), "f4"), np.zeros((1, C), "f4"), np.empty(0, "f4")
+    rows, blocks = cpu._rows(C), cpu._blocks(M, C)
+    kernels.forward(
+        *(blocks - 1, blocks, z, one, zero, nothing, rows),
+        *(np.array([0.5, 1.0], "f4"), 0, spikes, nothing),
+    )
+    fired = spikes[0, -rows * C :].nonzero()[0]
+    assert len(fired) == 3
+    assert (spikes[0, -3:] == 0x3F80).all()
