@@ -364,3 +364,99 @@ def test_weights_that_are_no_numbers_are_refused(run, given):
         net.output.weight[0, 0] = float("nan")
     with pytest.raises((ValueError, FloatingPointError), match="NaN or infin"):
         evaluation.evaluate(net, DATA.test_images, DATA.test_labels)
+
+
+def test_training_that_runs_away_saves_nothing_of_it(tmp_path, given, as_user):
+    """Its loss alone does not show it: no membrane that is NaN fires."""
+    with pytest.raises(FloatingPointError) as caught:
+        go(tmp_path, optimizer="sgd", lr=1e38, epochs=4, validation=8)
+    said = str(caught.value)
+    assert "The loss became " in said
+    assert "at step " in said
+    assert "--out" in said
+    assert "precision=float32" not in said, "that is in use"
+    about = json.loads((tmp_path / "run.json").read_text())
+    assert about["status"] == "failed"
+    assert about["because"].startswith("FloatingPointError: The loss became")
+    for file in tmp_path.glob("*.safetensors"):
+        net, extra, _ = checkpoint.read(file)
+        assert checkpoint.first_nonfinite({**net.state_dict(), **extra}) is None
+
+
+@pytest.mark.parametrize("where", ["convs.0.weight", "layers.0.norm.running_var"])
+def test_the_last_good_checkpoint_stays(tmp_path, monkeypatch, given, where):
+    step = training._Run.step
+
+    def watched(self, at):
+        result = step(self, at)
+        if at == 7:
+            self.net.state_dict()[where].fill_(float("inf"))
+        return result
+
+    monkeypatch.setattr(training._Run, "step", watched)
+    with pytest.raises(
+        FloatingPointError, match=f"{where} holds NaN or infinity at step 7"
+    ):
+        go(tmp_path, epochs=2)
+    assert info(tmp_path / "last.safetensors")["step"] == 5
+    monkeypatch.setattr(training._Run, "step", step)
+    assert go(tmp_path, epochs=2, resume=True)["status"] == "finished"
+
+
+def test_frozen_norms_stay_frozen_whatever_happens(given):
+    from bntt.evaluate import count_correct
+    from bntt.weights import new_network
+
+    net = new_network(RECIPE, DATA).train()
+    net.layers[1].norm.eval()
+    before = [module.training for module in net.modules()]
+    count_correct(net, DATA.test_images, DATA.test_labels)
+    assert [module.training for module in net.modules()] == before
+
+    def fail(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        count_correct(net, DATA.test_images, DATA.test_labels, advance=fail)
+    assert [module.training for module in net.modules()] == before
+
+
+def test_a_share_has_wilsons_interval():
+    from bntt.evaluation import wilson
+
+    # by hand: centre (k + z^2/2) / (n + z^2), from Wilson 1927
+    low, high = wilson(0.9, 100)
+    assert low == pytest.approx(0.8256, abs=1e-4)
+    assert high == pytest.approx(0.9448, abs=1e-4)
+    assert wilson(0.0, 10)[0] == 0.0
+    assert wilson(1.0, 10)[1] == pytest.approx(1.0)
+
+
+def test_a_part_of_a_set_is_called_a_part():
+    from bntt.evaluation import Evaluation
+
+    values = {"seeds": (0,), "accuracy": ((0.5,),), "batch_size": 1, "precision": "float32"}
+    part = Evaluation(dataset="nmnist", images=10, **values)
+    assert part.whole == "10 test images of nmnist, which has 10,000"
+    assert part.to_dict()["official_images"] == 10_000
+    assert Evaluation(dataset="nmnist", images=10_000, **values).whole.startswith("all ")
+    assert Evaluation(dataset="digits", images=360, **values).whole.startswith("all 360")
+
+
+def test_one_bad_file_costs_the_others_nothing(tmp_path, capsys):
+    from bntt.cli import main
+
+    picture = tmp_path / "good.png"
+    Image.new("L", (8, 8)).save(picture)
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    files = [picture, tmp_path / "bad.png", tmp_path / "missing.png", picture]
+    run = tmp_path / "run"
+    assert main(["train", "digits", "--set", "epochs=1", "--out", str(run)]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(run), *map(str, files), "--json"]) == 2
+    out, err = capsys.readouterr()
+    answer = json.loads(out)
+    assert [one["file"] for one in answer["samples"]] == [str(picture)] * 2
+    assert [one["file"] for one in answer["errors"]] == [str(f) for f in files[1:3]]
+    assert all(one["file"] in one["error"] for one in answer["errors"])
+    assert err.count("bntt: ") == 2
