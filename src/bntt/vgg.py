@@ -128,7 +128,8 @@ def vgg9(**config: Any) -> VGG:
             ``window=1`` (time-steps that share their statistics),
             ``encoder="poisson"`` (``"direct"``, ``"events"``), ``v_threshold=1.0``,
             ``surrogate=Triangle(0.3)``, and ``mean``, ``std``, ``class_names``, which
-            travel in checkpoints.
+            travel in checkpoints as all of them do; the rest is listed in
+            :class:`bntt.description.NetworkConfig`.
 
     Raises:
         ValueError: If a value is out of range.
