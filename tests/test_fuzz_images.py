@@ -131,9 +131,11 @@ def test_damaged_batches_are_read_or_refused(tmp_path, monkeypatch, which):
     made = publish_cifar(monkeypatch, "cifar10")
     folder = made.write(which, tmp_path)
     name = ("data_batch_2", "data_batch_2.bin")[which]
-    for spoilt in damaged((folder / name).read_bytes(), seed=13):
+    whole = (folder / name).read_bytes()
+    for spoilt in damaged(whole, seed=13):
         (folder / name).write_bytes(spoilt)
         data = outcome(lambda: load("cifar10", folder), folder / name)
         if data is not None:
-            assert which == 1, "a pickle that is not the published one was opened"
+            # some damage leaves everything as it was
+            assert which == 1 or spoilt == whole, "another pickle was opened"
             assert data.train_images.shape == (60, 3, 32, 32)
