@@ -37,7 +37,8 @@ class Network(nn.Module):
         self.arch, self.num_classes = given.arch, given.num_classes
         self.num_steps = given.num_steps
         self.in_channels, self.image_size = given.in_channels, given.image_size
-        self.encoder, self.class_names = given.encoder, given.class_names
+        self.encoder = given.encoder
+        self.class_names: tuple[str, ...] = given.class_names or ()  # never none
         self.geometry = given.geometry
         self.readout = Readout()
         for name in ("mean", "std"):
