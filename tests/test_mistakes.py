@@ -33,6 +33,7 @@ bntt_says = command.bntt_says
         (["digits", "--lr", "0.1", "--seed=7"], "--set lr=0.1 --set seed=7"),
         (["digits", "--set", "lr=1", "epochs=2"], "--set: --set epochs=2"),
         (["digits", "--epochs"], "--set epochs=VALUE"),
+        (["digits", "--set", "epochs", "3"], "--set: --set epochs=3"),
     ],
 )
 def test_keys_of_the_recipe_are_no_options(refusal, words, said):
@@ -54,7 +55,14 @@ def test_a_recipe_where_a_run_belongs(refusal, tmp_path, monkeypatch):
     Path("runs/digits").mkdir(parents=True)
     Path("runs/digits/recipe.toml").write_text("")
     for words in (["evaluate", "digits"], ["predict", "digits", "x.png"]):
-        assert f"Did you mean {Path('runs/digits')}?" in refusal(*words)
+        assert refusal(*words).endswith(f"Did you mean {Path('runs/digits')}?")
+
+
+def test_a_run_where_a_recipe_belongs(refusal, tmp_path):
+    """Who goes on with a run names it, and is told the words that do so."""
+    (tmp_path / "recipe.toml").write_text("")
+    said = f"bntt train {tmp_path / 'recipe.toml'} --out {tmp_path} --resume."
+    assert refusal("train", tmp_path, "--resume").endswith(said)
 
 
 @pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors", "run.json"])

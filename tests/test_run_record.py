@@ -303,6 +303,7 @@ def test_a_record_that_says_what_no_run_says_is_named(half, text):
 def test_only_what_decides_weights_counts_as_changed():
     one = {"threads": 1, "versions": {"torch": "2.6", "numpy": "2"}, "started": "then"}
     two = {"threads": 2, "versions": {"torch": "2.7", "numpy": "2"}, "started": "now"}
+    one["precision_because"], two["precision_because"] = "hardware", "as the run began"
     change = record.changed(one, two | {"new": 1})
     assert change == {"threads": [1, 2], "versions.torch": ["2.6", "2.7"]}
     assert record.in_words(change) == "threads (1, now 2), versions.torch (2.6, now 2.7)"

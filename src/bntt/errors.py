@@ -28,7 +28,8 @@ def one_line(error: BaseException) -> str:
         message = (
             f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         )
-    return " ".join(message.split()).rstrip(".") + "."
+    line = " ".join(message.split()).rstrip(".")
+    return line if line.endswith(("?", "!")) else f"{line}."
 
 
 class NotWritten(OSError):

@@ -124,9 +124,7 @@ class Journal:
         """
         name = first_nonfinite(tensors)
         if name is not None:
-            what = (
-                f"The loss became meaningless: {name} holds NaN or infinity at step {step}"
-            )
+            what = f"Training diverged: {name} holds NaN or infinity at step {step}"
             raise FloatingPointError(self._diverged(what, step))
 
     def _diverged(self, what: str, step: int) -> str:

@@ -22,11 +22,12 @@ def meant_overrides(words: Sequence[str]) -> str:
     """
     found = []
     for place, word in enumerate(words):
-        if place and words[place - 1] == "--set":
-            continue
+        after_set = place > 0 and words[place - 1] == "--set"
         key, equals, value = word.partition("=")
+        if after_set and equals:
+            continue
         key = _key(key.lstrip("-"), guess=word.startswith("--"))
-        if key is None or not (equals or word.startswith("-")):
+        if key is None or not (equals or after_set or word.startswith("-")):
             continue
         if not equals:
             following = words[place + 1 : place + 2]

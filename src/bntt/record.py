@@ -20,7 +20,10 @@ CIRCUMSTANCES = (
 )
 """What an older run, which knew one sitting only, says of it among all the rest."""
 
-PASSING = ("start_step", "started", "command", "process", "host", "data", "source")
+PASSING = (
+    *("start_step", "started", "command", "process", "host", "data", "source"),
+    "precision_because",
+)
 """Entries of a segment that decide no weight, or that `bntt.origin` compares."""
 
 

@@ -36,6 +36,11 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         2
     """
     path = Path(name)
+    if (path / "recipe.toml").is_file():
+        raise ValueError(
+            f"{path} is a run folder, and no recipe. Go on with its run by bntt train "
+            f"{path / 'recipe.toml'} --out {path} --resume."
+        )
     if path.suffix != ".toml":
         one_of("recipe", str(name), recipe_names(), "; or give the path of a .toml file")
         path = RECIPES / f"{name}.toml"
