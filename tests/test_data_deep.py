@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -236,7 +237,7 @@ def test_bytes_in_a_picture_of_16_bits_are_not_black_without_a_word(tmp_path, ki
     path = png(tmp_path / "dark.png", values, kind)
     geometry = Geometry(channels=3 if kind == RGB else 1, image_size=8)
     assert "values reach 255 of the 65535" in read_as_trained(path, geometry).note
-    told = Geometry(**geometry.to_config() | {"white": 255})
+    told = replace(geometry, white=255)
     pixels, note = read_as_trained(path, told)
     assert note == ""
     assert np.array_equal(pixels.numpy(), values.transpose(2, 0, 1))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from present import present
 
 from bntt.data import load
 
@@ -251,7 +252,7 @@ def test_16_bits_are_scaled_by_their_type_or_by_what_means_white(saved, white):
     expected = deep.astype(np.int64) * 256 // (most + 1)
     assert np.array_equal(data.train_images[:, 0].numpy(), expected)
     assert np.array_equal(data.test_images[:, 0].numpy(), expected[:6])
-    assert data.geometry.white == white
+    assert present(data.geometry).white == white
     assert data.note == ""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from command import ENVIRONMENT
 from fuzzing import damaged
+from present import present
 
 from bntt.data.npz_archive import NpzArchive
 
@@ -191,12 +192,13 @@ def _append(path, name, packed, size, crc):
         info = zipfile.ZipInfo(name)
         info.compress_type = zipfile.ZIP_DEFLATED
         info.compress_size, info.file_size, info.CRC = len(packed), size, crc
-        archive.fp.seek(archive.start_dir)
-        info.header_offset = archive.fp.tell()
-        archive.fp.write(info.FileHeader(False) + packed)
-        archive.start_dir = archive.fp.tell()
+        file = present(archive.fp)
+        file.seek(archive.start_dir)
+        info.header_offset = file.tell()
+        file.write(info.FileHeader(False) + packed)
+        archive.start_dir = file.tell()
         archive.filelist.append(info)
-        archive._didModify = True
+        archive.comment = b""  # so that the directory is written anew
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")

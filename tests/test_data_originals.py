@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from file_systems import LINUX, POSIX
 from made_up_images import write_image
+from present import present
 
 from bntt.data import load
 from bntt.data.cache import verify
@@ -36,7 +37,6 @@ SETS = {
 }
 CLASSES = 20
 """Of a Tiny-ImageNet that is made in no time."""
-SMALL = {"num_steps": 2, "image_size": 16}
 
 
 def pictures(folder):
@@ -61,8 +61,8 @@ def cache(monkeypatch, tmp_path):
 
 
 def loaded(name, root):
-    split = {"split": "random-90-10"} if name == "cifar10dvs" else {}
-    return load(name, root, **SMALL, **split)
+    split = "random-90-10" if name == "cifar10dvs" else "none"
+    return load(name, root, num_steps=2, image_size=16, split=split)
 
 
 def pixels(data):
@@ -122,7 +122,7 @@ def test_the_source_is_the_digest_of_names_and_bytes(made):
     wanted = hashlib.sha256("".join(f"{line}\0" for line in lines).encode()).hexdigest()
     (files_entry,) = [key for key in data.source if key.endswith("files")]
     assert data.source[files_entry] == wanted
-    assert data.originals.changed(lambda: None) == []
+    assert present(data.originals).changed(lambda: None) == []
 
 
 def test_a_file_changed_in_place_is_read_again(made):
@@ -137,8 +137,8 @@ def test_a_file_changed_in_place_is_read_again(made):
     second = loaded(name, root)
     assert second.source != first.source
     assert pixels(second) != pixels(first)
-    assert second.originals.changed(lambda: None) == []
-    assert first.originals.changed(lambda: None) == [one]
+    assert present(second.originals).changed(lambda: None) == []
+    assert present(first.originals).changed(lambda: None) == [one]
 
 
 def test_what_no_date_tells_verifying_tells(made):
@@ -148,10 +148,10 @@ def test_what_no_date_tells_verifying_tells(made):
     served = loaded(name, root)
     assert served.source == first.source  # of what the cache was made of
     assert pixels(served) == pixels(first)
-    verify(served.cache)
-    seen = []
-    assert set(served.originals.changed(lambda: seen.append(1))) == {one, other}
-    assert len(seen) == len(set(served.originals.names))
+    verify(present(served.cache))
+    seen, originals = [], present(served.originals)
+    assert set(originals.changed(lambda: seen.append(1))) == {one, other}
+    assert len(seen) == len(set(originals.names))
 
 
 def test_another_folder_of_the_same_shape_is_another_set(made, tmp_path):
@@ -263,7 +263,7 @@ def test_names_that_are_no_text_are_read_and_found_again(tmp_path):
     assert load("imagefolder", root, split="random-90-10").cache == data.cache
     path = root / "a" / strange
     keeping_dates(path, path.read_bytes()[:-1] + b"\x01")
-    assert data.originals.changed(lambda: None) == [f"a/{strange}"]
+    assert present(data.originals).changed(lambda: None) == [f"a/{strange}"]
 
 
 def test_thousands_of_files_are_listed_and_digested_in_a_moment(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from present import layers
 from safetensors import safe_open
 from torch import nn
 
@@ -50,7 +51,7 @@ SMALL = {
 def small(**config):
     torch.manual_seed(1)
     net = vgg5(**SMALL | config)
-    for layer in net.layers:
+    for layer in layers(net):
         if hasattr(layer.norm, "running_var"):
             layer.norm.running_var.fill_(0.05)
     return net.eval()
@@ -77,6 +78,10 @@ def same_network(net, folder):
     return back
 
 
+def of_numpy(height):
+    return Triangle(np.float32(height))  # pyright: ignore[reportArgumentType]
+
+
 def set_layer(attribute, value, index=1):
     def change(net):
         part = "norm" if attribute in ("eps", "momentum") else "lif"
@@ -101,9 +106,9 @@ DESCRIBABLE = {
     "no reset": set_layer("reset", "none", 0),
     "one detachment": set_layer("detach_reset", False),
     "one surrogate": set_layer("surrogate", Rectangle(0.5)),
-    "a surrogate of numpy's numbers": lambda net: set_layer(
-        "surrogate", Triangle(np.float32(0.1))
-    )(net),
+    "a surrogate of numpy's numbers": lambda net: set_layer("surrogate", of_numpy(0.1))(
+        net
+    ),
     "one eps": set_layer("eps", 0.5),
     "one momentum": set_layer("momentum", 0.5),
     "the mean": lambda net: net.mean.fill_(0.1),
@@ -173,7 +178,7 @@ def test_what_builds_a_network_is_what_its_layers_say(config):
     for name in ("eps", "momentum"):
         own = {"eps": 1e-4, "momentum": 0.1}[name]
         assert told[name] == (own if config[name] is None else config[name])
-    leaks = [layer.lif.leak for layer in net.layers]
+    leaks = [layer.lif.leak for layer in layers(net)]
     assert leaks == (config["leak"] if isinstance(config["leak"], list) else leaks[:1] * 4)
     assert leaks[0] == config["leak"] or leaks == config["leak"]
 
@@ -303,9 +308,9 @@ def test_a_norm_exchanged_for_another_of_this_package(tmp_path, norm):
 
 def test_a_note_of_ones_own_is_no_change(tmp_path):
     net = small()
-    net.note = {"of": "mine"}
+    vars(net)["note"] = {"of": "mine"}
     net.hidden.register_forward_hook(lambda *_: None)
-    net.layers[0].norm.eval()
+    layers(net)[0].norm.eval()
     same_network(net, tmp_path)
 
 
@@ -316,7 +321,7 @@ def test_what_is_no_network_is_not_saved(tmp_path, wrap):
     ):
         bntt.save(wrap(small()), tmp_path / "a")
     with pytest.raises(ValueError, match=r"bntt.save\(net, path\)"):
-        bntt.save(tmp_path / "a", small())
+        bntt.save(tmp_path / "a", small())  # pyright: ignore[reportArgumentType]
     assert not list(tmp_path.iterdir())
 
 
@@ -334,8 +339,8 @@ def test_weights_of_several_types_come_back(tmp_path):
     net.layers[0].norm.double()
     net.mean = torch.tensor([0.1], dtype=torch.float64).reshape(1, 1, 1)
     back = again(net, tmp_path)
-    assert back.layers[0].norm.weight.dtype == torch.float64
-    assert back.hidden.weight.dtype == torch.float32
+    assert layers(back)[0].norm.weight.dtype == torch.float64
+    assert back.output.weight.dtype == torch.float32
     assert back.config == net.config
 
 
@@ -343,10 +348,10 @@ def test_a_threshold_that_is_set_is_set_in_every_layer():
     net = small()
     quiet = small(v_threshold=2.0)
     net.v_threshold = 2
-    assert [layer.lif.v_threshold for layer in net.layers] == [2, 2, 2, 2]
+    assert [layer.lif.v_threshold for layer in layers(net)] == [2, 2, 2, 2]
     assert torch.equal(logits(net), logits(quiet))
     assert not torch.equal(logits(net), logits(small()))
-    net.layers[0].lif.v_threshold = 0.5
+    layers(net)[0].lif.v_threshold = 0.5
     assert net.v_threshold == (0.5, 2, 2, 2)
 
 
@@ -478,21 +483,27 @@ class TwoLayers(bntt.Network):
         return self.output(self.neurons(current, start=start))
 
 
+def two_layers(**options):
+    net = build("two-layers", **options, **SMALL)
+    assert isinstance(net, TwoLayers)
+    return net
+
+
 def test_a_network_of_ones_own_comes_back(tmp_path):
-    net = build("two-layers", width=5, gains=(8.0, 1.0), **SMALL)
-    net.eval().neurons.lif.leak = 0.25
+    net = two_layers(width=5, gains=(8.0, 1.0)).eval()
+    net.neurons.lif.leak = 0.25
     back = same_network(net, tmp_path)
     assert (type(back), back.width, back.gains, back.leak) == (TwoLayers, 5, [8, 1], 0.25)
 
 
 def test_an_option_that_was_changed_comes_back_or_is_refused(tmp_path):
-    net = build("two-layers", **SMALL)
+    net = two_layers()
     net.gains = [0.5]
     assert again(net, tmp_path).gains == [0.5]
     net.width = 9  # the weights are still those of 8
     with pytest.raises(ValueError, match="first"):
         again(net, tmp_path)
-    net.width = {1, 2}
+    net.width = {1, 2}  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(ValueError, match="`width` must be a plain value"):
         again(net, tmp_path)
     with pytest.raises(
@@ -520,7 +531,7 @@ def test_a_class_of_ones_own_under_a_name_of_this_package_is_not_saved(tmp_path)
     with pytest.raises(ValueError, match="'vgg5' belongs to VGG"):
         bntt.register("vgg5")(Mine)
     with pytest.raises(TypeError, match="subclass bntt.Network"):
-        bntt.register("mine")(nn.Linear)
+        bntt.register("mine")(nn.Linear)  # pyright: ignore[reportArgumentType]
 
 
 HOSTILE = [

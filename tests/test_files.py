@@ -39,7 +39,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     path.write_text("old")
     temporary = replacing(path)
     temporary.__enter__().write_text("ne")
-    temporary.__exit__(RuntimeError)
+    temporary.__exit__(RuntimeError, RuntimeError(), None)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a"]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from fuzzing import CASES, damaged
+from present import layers
 
 import bntt
 import bntt.data  # which a geometry needs, and which takes a second
@@ -32,7 +33,7 @@ def honest(tmp_path_factory):
     """The bytes of a checkpoint: small, so that damage finds its header."""
     torch.manual_seed(0)
     net = bntt.build("seq", **CONFIG, encoder="rows")
-    net.layers[0].lif.leak = 0.5
+    layers(net)[0].lif.leak = 0.5
     path = tmp_path_factory.mktemp("honest") / "net.safetensors"
     bntt.save(net, path)
     return path.read_bytes()

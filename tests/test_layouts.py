@@ -1,6 +1,7 @@
 """Weights lie as PyTorch's own do, so that tools made for those take them."""
 
 import socket
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from bntt import build, vgg9
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "num_classes": 3,
     "num_steps": 2,
     "leak": 0.9,
@@ -22,7 +23,7 @@ SMALL = {
 @pytest.mark.parametrize("arch", ["vgg5", "vgg7", "vgg9", "vgg11", "seq"])
 def test_every_tensor_is_contiguous_and_safetensors_takes_it(tmp_path, arch):
     encoder = "rows" if arch == "seq" else "direct"
-    net = build(arch, **SMALL | {"encoder": encoder})
+    net = build(arch, **{**SMALL, "encoder": encoder})
     assert all(value.is_contiguous() for value in net.state_dict().values())
     save_file(net.state_dict(), tmp_path / "a")
     net.load_state_dict(load_file(tmp_path / "a"))
@@ -33,7 +34,8 @@ def test_the_layout_of_the_weights_decides_no_bit(channels):
     answers = []
     for layout in (torch.contiguous_format, torch.channels_last):
         torch.manual_seed(0)
-        net = vgg9(**SMALL, in_channels=channels).to(memory_format=layout)
+        net = vgg9(**SMALL, in_channels=channels)
+        net.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
         x = torch.randn(4, channels, 16, 16)
         logits = net(x)
         F.cross_entropy(logits, torch.tensor([0, 1, 2, 0])).backward()

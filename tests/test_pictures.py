@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_mnist import publish
 from PIL import Image
+from present import present
 
 from bntt.data import load
 from bntt.data.geometry import Geometry, bordered
@@ -28,7 +29,7 @@ def test_a_saved_picture_of_a_set_with_a_border_is_what_was_trained(
     data = load("mnist", tmp_path, image_size=33)
     for k, image in enumerate(data.test_images[:3]):
         path = saved(tmp_path / f"{k}.png", native[k, 0].numpy(), factor)
-        assert torch.equal(read_as_trained(path, data.geometry).pixels, image)
+        assert torch.equal(read_as_trained(path, present(data.geometry)).pixels, image)
 
 
 @pytest.mark.parametrize("factor", [1, 8])
@@ -45,7 +46,7 @@ def test_a_saved_digit_is_what_was_trained_in_arrays_with_a_border(tmp_path, fac
     assert data.geometry == Geometry(channels=1, image_size=12, height=8, width=8)
     for k in range(40):
         path = saved(tmp_path / "digit.png", digits.test_images[k, 0].numpy(), factor)
-        pixels = read_as_trained(path, data.geometry).pixels
+        pixels = read_as_trained(path, present(data.geometry)).pixels
         assert torch.equal(pixels, data.test_images[k])
 
 
@@ -121,7 +122,7 @@ def test_a_folder_of_12_bits_in_16_is_said_and_scaled_by_what_means_white(tmp_pa
     assert right.note == ""
     path = folder / "test" / "dog" / "1.png"
     for data in (dark, right):
-        seen, note = read_as_trained(path, data.geometry)
+        seen, note = read_as_trained(path, present(data.geometry))
         assert torch.equal(seen, data.test_images[-1])
         assert bool(note) == (data is dark)
 

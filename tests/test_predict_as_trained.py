@@ -1,12 +1,14 @@
 """From files to answers: predict sees in a saved picture what evaluate saw in the set."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from made_up_mnist import publish
 from PIL import Image
+from present import answered
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -34,7 +36,7 @@ TESTED = 24
 def digits(tmp_path_factory):
     """A run on digits with a border, the arrays it was trained on, and test pictures."""
     folder, digits = tmp_path_factory.mktemp("digits"), load("digits")
-    arrays = {
+    arrays: dict[str, Any] = {
         "x_train": digits.train_images[:400].squeeze(1).numpy(),
         "y_train": digits.train_labels[:400].numpy(),
         "x_test": digits.test_images[:TESTED].squeeze(1).numpy(),
@@ -60,7 +62,7 @@ def saved(folder, images, factor):
 def test_saved_digits_are_classified_as_those_of_the_set(digits, tmp_path, factor):
     folder, arrays = digits
     paths = saved(tmp_path / "pictures", arrays["x_test"], factor)
-    answers = predict_run(folder / "run", paths, quiet=True)
+    answers = answered(predict_run(folder / "run", paths, quiet=True))
     right = sum(
         int(one.classes[-1]) == label
         for one, label in zip(answers, arrays["y_test"], strict=True)
@@ -78,9 +80,9 @@ def test_saved_digits_are_classified_as_those_of_the_set(digits, tmp_path, facto
 def test_the_border_does_not_hide_that_a_picture_is_light(digits, tmp_path):
     folder, arrays = digits
     (path,) = saved(tmp_path / "pictures", 255 - arrays["x_test"][:1], 1)
-    (light,) = predict_run(folder / "run", [path], quiet=True)
+    (light,) = answered(predict_run(folder / "run", [path], quiet=True))
     assert "try --invert" in light.note
-    (dark,) = predict_run(folder / "run", [path], quiet=True, invert=True)
+    (dark,) = answered(predict_run(folder / "run", [path], quiet=True, invert=True))
     assert dark.note == ""
 
 
@@ -108,7 +110,7 @@ def test_an_old_run_is_told_by_its_recipe(tmp_path, monkeypatch):
     train(recipe, run, data=tmp_path / "data", device="cpu", quiet=True)
     without_geometry(run / "best.safetensors")
     paths = saved(tmp_path / "pictures", made.arrays["t10k-images"], 3)
-    answers = predict_run(run, paths, quiet=True)
+    answers = answered(predict_run(run, paths, quiet=True))
     net = checkpoint.load(run / "best.safetensors")
     assert net.geometry is None
     for one, image in zip(
@@ -127,7 +129,7 @@ def test_an_old_run_on_arrays_cannot_know_of_a_border_and_says_so(digits, tmp_pa
             (run / path.name).write_bytes(path.read_bytes())
     without_geometry(run / "best.safetensors")
     (path,) = saved(tmp_path / "pictures", arrays["x_test"][:1], 1)
-    (one,) = predict_run(run, [path], quiet=True)
+    (one,) = answered(predict_run(run, [path], quiet=True))
     assert "too old to say whether its arrays had a border" in one.note
 
 

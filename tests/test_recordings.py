@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from made_up_events import make_up, nmnist, npz, write
+from present import answered
 
 from bntt import vgg5
 from bntt.checkpoint import load as load_network
@@ -116,7 +117,7 @@ def run(tmp_path):
 def test_the_networks_answer_is_that_to_the_frames(run, tmp_path, capsys):
     folder, net = run()
     files = [tmp_path / "a.bs2", tmp_path / "b.bs2"]
-    found = predict_run(folder, files, quiet=True)
+    found = answered(predict_run(folder, files, quiet=True))
     assert len({one.probabilities for one in found}) == 2, "a network that sees nothing"
     for file, one in zip(files, found, strict=True):
         (part,) = read_parts(file, recipe(), SIZE)
@@ -125,7 +126,7 @@ def test_the_networks_answer_is_that_to_the_frames(run, tmp_path, capsys):
         assert one.span_ms is None
     print_predictions(found[:1])
     assert len(capsys.readouterr().out.splitlines()) == 2 + 3, "a table of the steps"
-    shorter = predict_run(folder, files, num_steps=2, quiet=True)
+    shorter = answered(predict_run(folder, files, num_steps=2, quiet=True))
     assert [one.classes for one in shorter] == [one.classes[:2] for one in found]
 
 
@@ -145,8 +146,8 @@ def test_every_window_is_printed_and_in_the_json(run, tmp_path, capsys):
 def test_a_file_that_does_not_say_its_sensor_gets_a_note(run, tmp_path):
     folder, _ = run()
     write(tmp_path / "own.npz", npz(make_up()))
-    silent, told = predict_run(
-        folder, [tmp_path / "own.npz", tmp_path / "a.bs2"], quiet=True
+    silent, told = answered(
+        predict_run(folder, [tmp_path / "own.npz", tmp_path / "a.bs2"], quiet=True)
     )
     assert "does not say of what sensor" in silent.note
     assert told.note == ""
@@ -177,7 +178,7 @@ def test_a_run_knows_the_sensor_that_it_was_trained_on(run, tmp_path):
     folder, _ = run(geometry=geometry)
     events = make_up(40, width=20, height=20)
     file = write(tmp_path / "own.npz", npz(events))
-    (found,) = predict_run(folder, [file], quiet=True)
+    (found,) = answered(predict_run(folder, [file], quiet=True))
     assert found.note == ""
     frames = to_frames(dataclasses.replace(events, width=240, height=180), 3, SIZE)[0]
     net = load_network(RunFolder(folder).best)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from present import layers
 from torch import nn
 
 from bntt import backend, update_statistics, vgg5
@@ -39,29 +40,29 @@ def test_every_batch_counts_alike(config, name):
     mean, var = by_hand(net, data, window)
     with backend(name):
         update_statistics(net, data)
-    norm = net.layers[0].norm
+    norm = layers(net)[0].norm
     torch.testing.assert_close(norm.running_mean, mean, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(norm.running_var, var, rtol=1e-12, atol=1e-14)
 
 
 def test_what_was_there_before_does_not_matter_and_momentum_comes_back():
     one, other = small(), small()
-    for layer in other.layers:
+    for layer in layers(other):
         layer.norm.running_mean.fill_(1e6)
         layer.norm.running_var.fill_(7.0)
-    other.layers[1].norm.momentum = 0.25
+    layers(other)[1].norm.momentum = 0.25
     data = batches(3, 4)
     for net in (one, other):
         update_statistics(net, iter(data))
-    assert [layer.norm.momentum for layer in other.layers] == [0.1, 0.25, 0.1, 0.1]
-    for left, right in zip(one.layers, other.layers, strict=True):
+    assert [layer.norm.momentum for layer in layers(other)] == [0.1, 0.25, 0.1, 0.1]
+    for left, right in zip(layers(one), layers(other), strict=True):
         assert torch.equal(left.norm.running_mean, right.norm.running_mean)
         assert torch.equal(left.norm.running_var, right.norm.running_var)
 
 
 def test_every_modules_own_flag_comes_back_and_no_weight_moves():
     net = small().eval()
-    net.layers[2].norm.train()
+    layers(net)[2].norm.train()
     flags = [module.training for module in net.modules()]
     weights = {name: p.clone() for name, p in net.named_parameters()}
     update_statistics(net, [(x, torch.zeros(len(x))) for x in batches(3)])
@@ -75,8 +76,8 @@ def test_bytes_are_normalised():
     images = torch.randint(0, 256, (4, 1, 4, 4), dtype=torch.uint8)
     update_statistics(net, [images])
     mean, var = by_hand(net, [net.normalize(images)])
-    torch.testing.assert_close(net.layers[0].norm.running_mean, mean)
-    torch.testing.assert_close(net.layers[0].norm.running_var, var)
+    torch.testing.assert_close(layers(net)[0].norm.running_mean, mean)
+    torch.testing.assert_close(layers(net)[0].norm.running_var, var)
 
 
 def test_coding_draws_from_the_generator():
@@ -85,7 +86,7 @@ def test_coding_draws_from_the_generator():
         net = small(encoder="poisson")
         coding = torch.Generator().manual_seed(5)
         update_statistics(net, [torch.ones(4, 1, 4, 4).double()], generator=coding)
-        got.append(net.layers[0].norm.running_mean)
+        got.append(layers(net)[0].norm.running_mean)
     assert torch.equal(*got)
 
 
@@ -104,7 +105,7 @@ def test_what_fails_changes_nothing(data, said):
     with pytest.raises(ValueError, match=said):
         update_statistics(net.eval(), data)
     assert all(torch.equal(v, before[n]) for n, v in net.state_dict().items())
-    assert [layer.norm.momentum for layer in net.layers] == [0.1] * 4
+    assert [layer.norm.momentum for layer in layers(net)] == [0.1] * 4
     assert not any(module.training for module in net.modules())
 
 

@@ -104,9 +104,10 @@ class NetworkConfig:
         self._set("encoder_parameters", encoder_parameters(encoder))
         self._set("permutation", getattr(self.encoder, "permutation", None) or 0)
         self._set("mean", _per_channel("mean", self.mean, 0.0, self.in_channels))
-        self._set("std", _per_channel("std", self.std, 1.0, self.in_channels))
-        if not all(value > 0 for value in self.std):
-            raise ValueError(f"`std` must be positive, got {self.std}.")
+        std = _per_channel("std", self.std, 1.0, self.in_channels)
+        if not all(value > 0 for value in std):
+            raise ValueError(f"`std` must be positive, got {std}.")
+        self._set("std", std)
         self._set("class_names", _class_names(self.class_names, self.num_classes))
         self._set("geometry", self._geometry())
         self._set("options", _options(self.options))
@@ -148,7 +149,7 @@ class NetworkConfig:
                 config[name] = list(config[name])
         config["surrogate"] = _plain_surrogates(self.surrogate)
         config["encoder"] = self.encoder_name
-        config["encoder_parameters"] = dict(self.encoder_parameters)
+        config["encoder_parameters"] = dict(self.encoder_parameters or {})
         config["geometry"] = self.geometry and self.geometry.to_config()
         config["options"] = dict(self.options)
         return config

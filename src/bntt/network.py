@@ -2,7 +2,7 @@
 
 from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from . import norm
 from .arguments import has_values, whole_number
 from .description import LAYER_KEYS, NetworkConfig, encoder_name
+from .encode import Encoder
 from .layer_values import of_layers, own_arguments, value_of
 from .neuron import LIF, NormLIF, Readout
 
@@ -37,7 +38,7 @@ class Network(nn.Module):
         self.arch, self.num_classes = given.arch, given.num_classes
         self.num_steps = given.num_steps
         self.in_channels, self.image_size = given.in_channels, given.image_size
-        self.encoder = given.encoder
+        self.encoder = cast(Encoder, given.encoder)  # no longer a name
         self.class_names: tuple[str, ...] = given.class_names or ()  # never none
         self.geometry = given.geometry
         self.readout = Readout()
@@ -178,8 +179,8 @@ class Network(nn.Module):
                 image_size=self.image_size,
                 encoder=self.encoder,
                 permutation=self.permutation,
-                mean=self.mean.flatten().tolist(),
-                std=self.std.flatten().tolist(),
+                mean=tuple(self.mean.flatten().tolist()),
+                std=tuple(self.std.flatten().tolist()),
                 class_names=self.class_names,
                 geometry=self.geometry,
                 **self.built_values(),

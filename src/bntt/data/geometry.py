@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from ..config.values import one_of, sensor_sides
 
@@ -49,11 +49,11 @@ class Geometry:
 
     def __post_init__(self) -> None:
         """Hold every value to its type and its range."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if type(value) is not field.type:
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if type(value) is not kind:
                 raise ValueError(
-                    f"`{field.name}` of a geometry must be of type {field.type.__name__}, "
+                    f"`{name}` of a geometry must be of type {kind.__name__}, "
                     f"got {value!r}."
                 )
         _within("channels", self.channels, 1, MOST)

@@ -105,7 +105,7 @@ def _is_archive(path: Path) -> bool:
         return file.read(4) == b"PK\x03\x04"
 
 
-def _archived(path: Path) -> Iterator[io.BufferedIOBase]:
+def _archived(path: Path) -> Iterator[io.BytesIO | io.BufferedReader]:
     """The pickle of an archive, whose members are no larger than they are in the file."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
@@ -122,13 +122,13 @@ def _archived(path: Path) -> Iterator[io.BufferedIOBase]:
                 yield io.BytesIO(archive.read(member))
 
 
-def _in_a_row(path: Path) -> Iterator[io.BufferedIOBase]:
+def _in_a_row(path: Path) -> Iterator[io.BytesIO | io.BufferedReader]:
     with path.open("rb") as file:
         for _ in range(LEGACY_PICKLES):
             yield file
 
 
-def _refuse_growth(pickled: io.BufferedIOBase) -> None:
+def _refuse_growth(pickled: io.BytesIO | io.BufferedReader) -> None:
     """Refuse the two ways in which a small pickle that names only what is allowed grows.
 
     Bytes may be asked for by their number, and coded as text that is longer, over and over.
