@@ -354,10 +354,12 @@ def caught_by(file: str, tests: str, old: str = "", new: str = "") -> str | None
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "bntt"
         shutil.copytree(PACKAGE, copy)
-        source = (copy / file).read_text()
+        source = (copy / file).read_text(encoding="utf-8")
         if old and source.count(old) != 1:
             raise SystemExit(f"{file} holds {old!r} {source.count(old)} times, not once.")
-        (copy / file).write_text(source.replace(old, new) if old else source)
+        (copy / file).write_text(
+            source.replace(old, new) if old else source, encoding="utf-8"
+        )
         if file in ("ops/kernels.py", "ops/bits.py"):  # compiled anew
             shutil.rmtree(copy / "ops" / "__pycache__", ignore_errors=True)
         return first_failure(folder, tests)
