@@ -157,7 +157,7 @@ def test_mean_and_deviation_are_those_of_the_pixels():
     images[:, 1] //= 8
     sums = np.zeros((37, 2, 3), dtype=np.int64)
     decoding._sum_up(images, sums)
-    mean, std, note = mean_and_deviation(sums, 35)
+    mean, std, note = mean_and_deviation(sums, 35, "here")
     assert note == ""
     values = images / 255
     assert mean == tuple(values.mean((0, 2, 3)).round(4))
@@ -172,7 +172,7 @@ def test_sums_of_the_whitest_image_do_not_overflow():
     with pytest.raises(
         ValueError, match="each channel are the same in all training images"
     ):
-        mean_and_deviation(sums, 90_000)
+        mean_and_deviation(sums, 90_000, "here")
 
 
 def test_a_channel_that_is_all_one_value_is_left_as_it_is_and_said():
@@ -180,12 +180,12 @@ def test_a_channel_that_is_all_one_value_is_left_as_it_is_and_said():
     images[:, 2] = 51
     sums = np.zeros((9, 2, 3), dtype=np.int64)
     decoding._sum_up(images, sums)
-    mean, std, note = mean_and_deviation(sums, 35)
+    mean, std, note = mean_and_deviation(sums, 35, "here")
     values = images[:, :2] / 255
     assert mean == (*values.mean((0, 2, 3)).round(4), 0.2)
     assert std == (*values.std((0, 2, 3)).round(4), 1.0)
     assert note.startswith("The pixels of channel 2 are the same in all training images")
-    from_memory = moments(torch.from_numpy(images))
+    from_memory = moments(torch.from_numpy(images), "here")
     assert from_memory == (mean, std, note)
 
 

@@ -218,8 +218,10 @@ def test_negative_samples_are_refused(tmp_path, bits):
 
 def test_values_beyond_white_are_refused(tmp_path):
     path = png(tmp_path / "deep.png", samples(5000, 4, 4), GREY)
-    with pytest.raises(ValueError, match=r"deep\.png .*to 5000, .* and 4095 white"):
+    expected = r"deep\.png .*to 5000, .* and 4095 white\)\. Save it as PNG of 8 bits"
+    with pytest.raises(ValueError, match=expected) as caught:
         decode(path, 1, white=4095)
+    assert "Damaged" not in str(caught.value)  # it is whole
 
 
 def test_grey_with_alpha_of_16_bits_keeps_its_upper_byte_or_is_refused(tmp_path):

@@ -320,3 +320,14 @@ def spied(plans):
         return plans[-1]
 
     return plan
+
+
+def test_bytes_in_pictures_of_16_bits_are_black_and_the_error_says_how_to_read_them(root):
+    plain(root)
+    for path in root.rglob("*.png"):
+        with Image.open(path) as opened:
+            dark = np.asarray(opened.convert("L")).astype(np.uint16)
+        Image.fromarray(dark).save(path)
+    with pytest.raises(ValueError, match=rf"^{root}: the pixels .* set white=255 in"):
+        divided(root)
+    assert divided(root, white=255).train_images.max() > 200

@@ -263,6 +263,14 @@ def test_16_bits_that_hold_12_are_read_and_said(saved):
     assert np.array_equal(data.train_images[:, 0].numpy(), deep >> 8)
 
 
+def test_bytes_in_a_type_of_16_bits_are_black_and_the_error_says_how_to_read_them(saved):
+    dark = pixels(12, 8, 8).astype(np.uint16)
+    path = saved(four(x_train=dark, x_test=dark[:6]))
+    with pytest.raises(ValueError, match=r"npz: the pixels .*nothing.* set white=255 in"):
+        load("npz", path)
+    assert load("npz", path, white=255).train_images.max() > 200
+
+
 @pytest.mark.parametrize("kind", [np.int16, np.int64, np.uint32])
 def test_other_whole_numbers_need_a_white(saved, kind):
     deep = RANDOM.integers(0, 4096, (12, 8, 8)).astype(kind)

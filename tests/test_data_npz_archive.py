@@ -76,6 +76,8 @@ def test_every_kind_of_array_is_read_as_numpy_reads_it(tmp_path, save):
         (described((-3,)) + b"abc", r"its shape is \(-3,\)"),
         (described((True,)) + b"a", r"its shape is \(True,\)"),
         (described((10**9, 10**9), "|V0"), "its values have no bytes"),
+        (described((1,) * 70) + b"a", "cannot be read .*dimension"),
+        (described((1 << 62, 1 << 62, 0)), "cannot be read"),
         (described((1,), "|O") + b"a", "holds Python objects, which are not opened"),
         (described((1,), "no type") + b"a", "cannot be read"),
         (header("{'descr': '|u1'}"), "cannot be read"),

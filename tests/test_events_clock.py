@@ -75,6 +75,28 @@ def test_an_ascending_timeline_is_read_from_a_clock_that_runs_over(tmp_path, nam
     assert np.array_equal(np.diff(got.t), np.diff(t))
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+@given(data=st.data())
+@SHARED_FOLDER
+def test_a_clock_of_32_bits_is_followed_in_larger_numbers_too(tmp_path, kind, data):
+    start = 2**32 - data.draw(st.integers(1, 2**27))
+    steps = data.draw(st.lists(st.integers(0, 2**26), min_size=2, max_size=40))
+    t = start + np.cumsum(np.array([0, *steps, 2**27], dtype=np.int64))
+    got = read_npz(write(tmp_path / "a.npz", npz_of(kind)(at(t % 2**32))))
+    assert np.array_equal(np.diff(got.t), np.diff(t))
+
+
+@pytest.mark.parametrize("top", [2**31 + 2**30, 2**40])
+def test_a_clock_of_larger_numbers_that_was_set_back_is_not_taken_to_run_over(
+    tmp_path, top
+):
+    t = np.concatenate([top + np.arange(50), np.arange(50)])
+    path = write(tmp_path / "a.npz", npz_of(np.int64)(at(t)))
+    events, faults = settle(path, read_npz(path))
+    assert faults.set_back == 1
+    assert np.ptp(events.t) < 100
+
+
 @given(
     bits=st.sampled_from([8, 23, 32]),
     late=st.lists(st.tuples(st.integers(0, 199), st.integers(1, 20)), max_size=8),
@@ -236,6 +258,14 @@ def test_a_long_silence_is_said(tmp_path):
     data = folder_with(tmp_path, times)
     assert "clock may have leapt; frames of equal" in data.note
     assert "50010 microseconds in train/left/odd.npz." in data.note
+
+
+@pytest.mark.parametrize("time", [0, 7])
+def test_a_clock_that_stood_still_is_said(tmp_path, time):
+    data = folder_with(tmp_path, np.full(200, time))
+    assert data.train_images[2].sum(dim=(1, 2, 3)).tolist() == [200, 0, 0, 0]
+    assert "all have one time, as where the clock stood still; frames" in data.note
+    assert "first: 200, in train/left/odd.npz." in data.note
 
 
 @pytest.mark.parametrize("first", [0, 995_000])

@@ -123,12 +123,16 @@ class Moments(NamedTuple):
     """Which channels those are, for ``Dataset.note``; or empty."""
 
 
-def mean_and_deviation(sums: Int64[np.ndarray, "N 2 C"], pixels: int) -> Moments:
+def mean_and_deviation(
+    sums: Int64[np.ndarray, "N 2 C"], pixels: int, where: object, hint: str = ""
+) -> Moments:
     """Return each channel's mean and deviation.
 
     Args:
         sums: Of the values and of their squares, per image.
         pixels: In each channel of each image.
+        where: What was read, for the message.
+        hint: Sentence on why they may be the same; else it is asked.
 
     Raises:
         ValueError: If the pixels are the same in all channels.
@@ -137,8 +141,8 @@ def mean_and_deviation(sums: Int64[np.ndarray, "N 2 C"], pixels: int) -> Moments
     std = _rounded(np.sqrt(np.maximum(squares - values**2, 0)) / 255)
     if not any(std):
         raise ValueError(
-            "The pixels of each channel are the same in all training images. There is "
-            "nothing to learn from them; are these the right files?"
+            f"{where}: the pixels of each channel are the same in all training images. "
+            f"There is nothing to learn from them. {hint or 'Are these the right files?'}"
         )
     same = ", ".join(str(channel) for channel, one in enumerate(std) if not one)
     note = (

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .levels import MOST, as_bytes
+from .levels import MOST, Unsuited, as_bytes
 
 ROWS = 64
 """Rows of a picture that are turned into numbers at a time."""
@@ -49,11 +49,11 @@ def in_eight_bits(
             itself says.
 
     Raises:
-        ValueError: If a value lies above white or below 0, or nothing says what is white.
+        Unsuited: If a value lies above white or below 0, or nothing says what is white.
     """
     tags = getattr(opened, "tag_v2", {})
     if opened.mode == "L" and SIGNED in tags.get(SAMPLE_FORMAT, ()):
-        raise ValueError("its pixels are signed numbers, of which none says what is black")
+        raise Unsuited("its pixels are signed numbers, of which none says what is black")
     if opened.mode.startswith("I"):
         white = _white_of_grey(opened, tags, white)
         inverted = tags.get(PHOTOMETRIC) == 0
@@ -81,7 +81,7 @@ def _white_of_grey(opened: Any, tags: Any, white: int) -> int:
         bits = max(tags.get(BITS, (0,)))
         own = (1 << bits) - 1 if bits <= 16 else 0
     if not (white or own):
-        raise ValueError(
+        raise Unsuited(
             "its pixels are whole numbers of a kind that does not say which one is white; "
             "name it in the recipe, such as white=4095, or save it with 8 or 16 bits"
         )
@@ -113,7 +113,7 @@ def _unpacking(opened: Any) -> str:
 
 def _lower_bytes(opened: Any, way: str) -> Any:
     if way not in SWAPPED:
-        raise ValueError(
+        raise Unsuited(
             f"its {way.split(';')[0]} samples have 16 bits, of which the lower 8 cannot be "
             f"read, so that no other value than {MOST} can mean white; save it as RGB"
         )

@@ -138,9 +138,10 @@ def _loaded(
     )
     labels = np.array([label for part in parts for label in part.labels], dtype=np.int64)
     labels = torch.from_numpy(labels[rows])
-    mean, std, same = mean_and_deviation(sums[:train], shape[1] * shape[2])
+    dim = few_levels_of_all(deep, wanted.white)
+    mean, std, same = mean_and_deviation(sums[:train], shape[1] * shape[2], place, dim)
     notes = [*([divided.note] if divided else []), *notes_on(parts, around)]
-    notes.extend(filter(None, (same, few_levels_of_all(deep, wanted.white))))
+    notes.extend(filter(None, (same, dim)))
     return Dataset(
         name="imagefolder",
         train_images=images[:train],

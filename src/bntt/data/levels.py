@@ -11,6 +11,10 @@ FEW = 64
 """Levels of 256, below which something is said."""
 
 
+class Unsuited(ValueError):
+    """Pixels that are whole, but cannot be bytes without a guess."""
+
+
 def as_bytes(values: Integer[np.ndarray, "*S"], white: int) -> UInt8[np.ndarray, "*S"]:
     """Divide 0 to `white` into 256 equal parts, and number them.
 
@@ -21,12 +25,12 @@ def as_bytes(values: Integer[np.ndarray, "*S"], white: int) -> UInt8[np.ndarray,
         white: The value that becomes 255, `LEAST` to `MOST`.
 
     Raises:
-        ValueError: If there are values outside; none is ever clipped.
+        Unsuited: If there are values outside; none is ever clipped.
     """
     if values.size:
         low, high = int(values.min()), int(values.max())
         if low < 0 or high > white:
-            raise ValueError(
+            raise Unsuited(
                 f"its values go from {low} to {high}, but 0 means black and {white} white"
             )
     flat, out = values.reshape(-1), np.empty(values.size, dtype=np.uint8)

@@ -43,7 +43,7 @@ def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
     _check(mnist, read["train-images"], read["train-labels"], mnist.train_counts)
     _check(mnist, read["t10k-images"], read["t10k-labels"], mnist.test_counts)
     train_images = _images(mnist, read["train-images"], wanted.image_size)
-    mean, std, _ = moments(train_images)
+    mean, std, _ = moments(train_images, place)
     return Dataset(
         name=name,
         train_images=train_images,

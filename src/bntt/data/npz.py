@@ -35,7 +35,7 @@ def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
     train, test, chosen = _parts(path, arrays, wanted)
     names = class_names(path, arrays.get(NAMES), train.labels, test.labels)
     train_images = _images(path, train.images, wanted.image_size)
-    mean, std, same = _moments(path, train_images)
+    mean, std, same = _moments(path, train_images, train.note)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return Dataset(
@@ -142,13 +142,13 @@ def _geometry(pixels: np.ndarray, wanted: Wanted) -> Geometry:
     return bordered(channels, (height, width), wanted.image_size, wanted.white)
 
 
-def _moments(path: Path, images: torch.Tensor) -> Moments:
+def _moments(path: Path, images: torch.Tensor, dim: str) -> Moments:
     """Return mean and deviation: of events, 0 and the root mean square."""
+    if images.ndim == 4:
+        return moments(images, path, dim)
+    frames = images.numpy()
+    squares = np.einsum("ntcyx,ntcyx->c", frames, frames, dtype=np.int64)
     try:
-        if images.ndim == 4:
-            return moments(images)
-        frames = images.numpy()
-        squares = np.einsum("ntcyx,ntcyx->c", frames, frames, dtype=np.int64)
         return frame_moments(squares, frames[:, :, 0].size)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -107,9 +107,12 @@ class NpzArchive:
         """
         header, info = self.header(name), self._members[name]
         values = self._values(info, header).view(header.dtype)
-        if header.fortran:
-            return values.reshape(header.shape[::-1]).transpose()
-        return values.reshape(header.shape)
+        try:
+            if header.fortran:
+                return values.reshape(header.shape[::-1]).transpose()
+            return values.reshape(header.shape)
+        except ValueError as error:  # too many axes, or one too long beside another of 0
+            raise _unreadable(self.path, info, error) from error
 
     def __enter__(self) -> "NpzArchive":
         """Leave it open for the block."""

@@ -82,10 +82,11 @@ def class_names(
         )
     without = sorted(set(range(len(names))) - set(train.tolist()))
     if without:
+        or_less = "" if given is None else ", and take the names of those out"
         raise ValueError(
             f"{path}: labels must be 0 to {len(names) - 1} without gaps, but no training "
             f"sample has label {', '.join(map(str, without[:8]))}. Number the classes "
-            f"anew, as numpy.unique(y, return_inverse=True)[1] does."
+            f"anew, as numpy.unique(y, return_inverse=True)[1] does{or_less}."
         )
     return names
 
@@ -120,11 +121,11 @@ def _bytes(where: str, array: np.ndarray, white: int) -> tuple[np.ndarray, str]:
 def _dim(where: str, array: np.ndarray) -> str:
     """Say that pictures hardly rise above black; the scale is then the user's own."""
     peak = int(array.max())
-    if array.ndim == 5 or peak >= DIM:
+    if array.ndim == 5 or not 0 < peak < DIM:
         return ""
     return (
         f"{where} reaches {peak} of 255, and pictures to be classified must be as dark. If "
-        f"{peak} is white, save x * {255 // max(1, peak)}."
+        f"{peak} is white, save x * {255 // peak}."
     )
 
 

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from ..extras import how_to_install
 from .deep import in_eight_bits, strips
 from .jpeg import plain_pixels
+from .levels import Unsuited
 from .places import NO_FILE
 
 MODES = {1: "L", 3: "RGB"}
@@ -118,11 +119,16 @@ def _opened(
     try:
         with again() as opened:
             if opened.format == POSTSCRIPT:
-                raise ValueError("it is PostScript, a program, which is not run")
+                raise Unsuited("it is PostScript, a program, which is not run")
             picture, peak, white = in_eight_bits(opened, again, upright, white)
             picture = _opaque(picture)
             picture = _middle(picture, sides) if sides else picture
             pixels = np.asarray(_converted(picture, MODES[channels]))
+    except Unsuited as error:
+        raise ValueError(
+            f"{path} cannot be read as an image ({error}). Save it as PNG of 8 bits a "
+            f"sample, or take it out."
+        ) from error
     except MemoryError as error:
         raise MemoryError(f"{path} has too many pixels for the memory. {error}") from error
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
@@ -196,7 +202,7 @@ def _converted(picture: Any, mode: str) -> Any:
     if picture.mode == mode:
         return picture
     if picture.mode == "F":
-        raise ValueError("its pixels are floating-point numbers without a range")
+        raise Unsuited("its pixels are floating-point numbers without a range")
     return picture.convert(mode)
 
 

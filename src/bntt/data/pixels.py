@@ -11,8 +11,13 @@ CHUNK = 1024
 """Images counted at a time."""
 
 
-def moments(images: UInt8[Tensor, "N C H W"]) -> Moments:
+def moments(images: UInt8[Tensor, "N C H W"], where: object, hint: str = "") -> Moments:
     """Return each channel's mean and deviation of pixels / 255, rounded to 4 digits.
+
+    Args:
+        images: All to train on.
+        where: As `mean_and_deviation`.
+        hint: Likewise.
 
     Raises:
         ValueError: If the pixels are the same in all channels.
@@ -23,7 +28,8 @@ def moments(images: UInt8[Tensor, "N C H W"]) -> Moments:
             counts += torch.bincount(chunk[:, channel].flatten(), minlength=256)
     values = torch.arange(256)
     sums = np.stack([(levels @ values).numpy(), (levels @ values.square()).numpy()])
-    return mean_and_deviation(sums[None], len(images) * images[0, 0].numel())
+    pixels = len(images) * images[0, 0].numel()
+    return mean_and_deviation(sums[None], pixels, where, hint)
 
 
 def pad(images: UInt8[Tensor, "N C H W"], size: int, title: str) -> Tensor:

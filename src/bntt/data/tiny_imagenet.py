@@ -56,7 +56,7 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
         what=f"{TITLE}: images",
         quiet=wanted.quiet,
     )
-    mean, std, same = mean_and_deviation(sums[: len(train)], side * side)
+    mean, std, same = mean_and_deviation(sums[: len(train)], side * side, folder)
     return Dataset(
         name="tiny-imagenet",
         train_images=images[: len(train)],

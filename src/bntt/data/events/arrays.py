@@ -10,8 +10,11 @@ from .file import check_recording
 from .recording import Events, on_sensor
 
 COLUMNS = ("t", "x", "y", "p")
-CLOCK_BYTES = 4
-"""Times of so few bytes may come from a clock that runs over: 32 bits last 71.6 minutes."""
+CLOCK_BITS = 32
+"""Of the longest clock that runs over, every 71.6 minutes."""
+ENDS = 16
+"""Of times in larger numbers only a fall from the last part of so many into the first is
+that clock running over; it may also have been set back."""
 
 
 def read_npz(
@@ -21,8 +24,9 @@ def read_npz(
 
     It holds arrays ``t``, ``x``, ``y`` and ``p`` of one length, as SpikingJelly saves
     them, or one structured array with fields of these names, as tonic's are; what else is
-    in the file is not read. ``t`` is in whole microseconds; of 32 bits or fewer it goes on
-    where such a clock runs over, see `codec.unwrap`. ``x`` and ``y`` count from the upper
+    in the file is not read. ``t`` is in whole microseconds; it goes on
+    where a clock of 32 bits, or of fewer if its numbers have fewer, runs over, see
+    `codec.unwrap`. ``x`` and ``y`` count from the upper
     left, and ``p`` is 1 or true for ON, and 0, false or -1 for OFF.
 
     Args:
@@ -99,8 +103,15 @@ def _check_lengths(path: Path, columns: dict[str, np.ndarray]) -> None:
 
 
 def _unwrapped(t: np.ndarray, kind: np.dtype) -> np.ndarray:
-    """Follow a clock that has run over what its type of numbers can hold."""
-    return unwrap(t, 8 * kind.itemsize) if kind.itemsize <= CLOCK_BYTES else t
+    """Follow a clock that has run over, also where it was saved in larger numbers."""
+    bits = min(8 * kind.itemsize, CLOCK_BITS)
+    if 8 * kind.itemsize > bits:
+        span = 1 << bits
+        if t.min() < 0 or t.max() >= span:
+            return t
+        if (t[:-1] - t[1:]).max(initial=0) < span - span // ENDS:
+            return t
+    return unwrap(t, bits)
 
 
 def _described(name: str, array: Header) -> str:

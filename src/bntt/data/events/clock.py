@@ -56,6 +56,8 @@ class Faults(NamedTuple):
     all the rest, or parts an event from all others that stand close together; else 0."""
     beside: int = 0
     """Events on that side of it which has fewer."""
+    at_once: int = 0
+    """All events, if they are several and have one time."""
 
 
 def settle(path: Path, events: Events) -> tuple[Events, Faults]:
@@ -81,6 +83,8 @@ def settle(path: Path, events: Events) -> tuple[Events, Faults]:
     faults = Faults()
     if events.backward:
         events, faults = _mended(path, events)
+    if len(events) > 1 and first == last:
+        return events, faults._replace(at_once=len(events))
     return events, _with_silence(events.t, faults)
 
 
@@ -139,6 +143,8 @@ _SENTENCES = {
     "late": "Events recorded after later ones and put in order of time: {sum}, in {of}.",
     "silence_us": "Silences so long that the clock may have leapt; frames of equal time "
     "are empty there: {sum} microseconds in {of}.",
+    "at_once": "Events that all have one time, as where the clock stood still; frames of "
+    "equal time have them in the first: {sum}, in {of}.",
 }
 
 

@@ -25,7 +25,7 @@ from .reading import read_recording
 from .recording import Events
 from .sensor import UNKNOWN, Sides
 
-VERSION = 2
+VERSION = 3
 """Counts up whenever the same recordings would give other frames than before."""
 
 CHUNK, CHUNK_BYTES = 32, 32 << 20

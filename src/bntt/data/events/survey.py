@@ -12,7 +12,7 @@ from .clock import settle
 from .samples import Listing
 from .sensor import most
 
-VERSION = 3
+VERSION = 4
 CHUNK = 8
 COLUMNS = (
     "first_us",
