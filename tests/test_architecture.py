@@ -19,7 +19,16 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [  # a room may import only from floors below its own
-    {"errors", "extras", "option_types", "shortage", "startup", "strict_json", "terminal"},
+    {
+        "autograd",
+        "errors",
+        "extras",
+        "option_types",
+        "shortage",
+        "startup",
+        "strict_json",
+        "terminal",
+    },
     {"arguments", "files", "answers", "modes", "record"},
     {"surrogate", "encode", "config", "hardware", "processes", "pool", "display"},
     {"data", "board", "interrupt"},

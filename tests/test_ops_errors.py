@@ -211,8 +211,9 @@ def test_a_surrogate_of_ones_own_is_heard_and_said_once(kind, provider, caplog):
             spikes, _ = affine_lif(z, *rest, leak=0.0, surrogate=kind())
     spikes.sum().backward()
     torch.testing.assert_close(z.grad, torch.exp(-(z.detach() - 1).square()))
-    assert len(caplog.messages) == 1
-    assert kind.__name__ in caplog.messages[0]
+    # nothing is slower for it where the reference would have run anyhow
+    assert len(caplog.messages) == (provider != "reference")
+    assert all(kind.__name__ in message for message in caplog.messages)
 
 
 def test_what_is_no_surrogate_is_refused():

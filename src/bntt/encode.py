@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from .arguments import choice, floats, has_values, number, whole_number
+from .autograd import Function
 
 Images = Float[Tensor, "N C H W"]
 
@@ -103,10 +104,8 @@ class Poisson:
             )
 
 
-class _Fire(torch.autograd.Function):
+class _Fire(Function):
     """Draw one time-step; backward takes the slope of its expectation (M20)."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(images, sign, size, r, scale):

@@ -79,7 +79,6 @@ class LIF(nn.Module):
             ValueError: If the current holds no floating-point numbers or has no time-step,
                 or ``v`` does not have the shape of one.
         """
-        self.check_settings()
         floats("LIF", current, "(T, N, ...), time first", 2)
         _check_state(current, v)
         # the last axis is as good a channel as any: there is no norm

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .arguments import floats
+from .autograd import Function
 
 
 def average_pool(x: Tensor) -> Tensor:
@@ -24,9 +25,7 @@ def average_pool(x: Tensor) -> Tensor:
     return _AveragePool.apply(x)  # pyright: ignore[reportReturnType]
 
 
-class _AveragePool(torch.autograd.Function):
-    generate_vmap_rule = True
-
+class _AveragePool(Function):
     @staticmethod
     def forward(x):
         return F.avg_pool2d(x, 2)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .arguments import number
+from .autograd import Function
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,7 @@ class Surrogate:
         return {"name": type(self).__name__, **asdict(self)}
 
 
-class _Fire(torch.autograd.Function):
-    generate_vmap_rule = True
-
+class _Fire(Function):
     @staticmethod
     def forward(u, v_threshold, surrogate):
         return (u > v_threshold).to(u.dtype)

@@ -91,6 +91,7 @@ class TemporalNorm(nn.Module):
             ValueError: If ``x`` holds no floating-point numbers, has the wrong channels or
                 time-steps, or trains on one element per channel.
         """
+        self.check_settings()
         self.check_currents(x, start)
         z, a, b = self.affine(to_elements(x), start)
         wide = _at_least_float32(torch.promote_types(a.dtype, z.dtype))
@@ -98,8 +99,10 @@ class TemporalNorm(nn.Module):
         return from_elements(y.to(x.dtype), x.shape)
 
     def affine(self, z: Tensor, start: int | None) -> tuple[Tensor, Tensor, Tensor]:
-        """``z`` (read this one), scale and shift for ``[T', M, C]`` currents."""
-        self.check_settings()
+        """``z`` (read this one), scale and shift for ``[T', M, C]`` currents.
+
+        Settings and currents have been checked.
+        """
         steps = self._steps(z, start)
         if not self.training:
             mean, var = (x.to(_at_least_float32(x.dtype)) for x in self._running(steps))

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..arguments import yes_or_no
 from ..surrogate import Surrogate, Triangle, check_surrogate, is_built_in
 from . import reference
 from .checks import check_moments, check_neuron, check_scan, readable
@@ -43,9 +44,9 @@ def moments(
         RuntimeError: If the chosen backend cannot run on the tensor.
     """
     check_moments(z)
-    if _differentiated_by_autograd(z):
+    if (chosen := _chosen(z)) == "reference":  # which autograd differentiates itself
         return z, *reference.moments(z)
-    return Moments.apply(z, _chosen(z))  # pyright: ignore[reportReturnType]
+    return Moments.apply(z, chosen)  # pyright: ignore[reportReturnType]
 
 
 def affine_lif(
@@ -90,15 +91,18 @@ def affine_lif(
         reset, float32 (float64 where ``z`` is), or None if not kept.
 
     Raises:
+        TypeError: If an argument is of another type.
         ValueError: If a value is out of range or a shape does not fit.
         RuntimeError: If the chosen backend cannot run on the tensor.
     """
     check_neuron(leak, v_threshold, reset)
     check_surrogate(surrogate)
+    yes_or_no("detach_reset", detach_reset)
     check_scan(z, a, b, v0)
     wide = reference.accumulator(z.dtype)
     a, b, v0 = a.to(wide), b.to(wide), None if v0 is None else v0.to(wide)
-    if _needs_plain_torch(surrogate, leak, v_threshold) or _differentiated_by_autograd(z):
+    chosen = _chosen(z)
+    if chosen == "reference" or _needs_plain_torch(surrogate, leak, v_threshold):
         settings = {"detach_reset": detach_reset, "surrogate": surrogate}
         spikes, v = reference.affine_lif_forward(
             z, a, b, v0, leak=leak, v_threshold=v_threshold, reset=reset, **settings
@@ -106,20 +110,16 @@ def affine_lif(
         return spikes, v if keep_state else None
     spikes, v = AffineLIF.apply(
         *(z, a, b, v0, _learned(leak), _learned(v_threshold), reset, detach_reset),
-        *(surrogate.kind, *surrogate.parameters, keep_state, _chosen(z)),
+        *(surrogate.kind, *surrogate.parameters, keep_state, chosen),
     )  # pyright: ignore[reportGeneralTypeIssues]
     return spikes, v if keep_state else None
-
-
-def _differentiated_by_autograd(z: Tensor) -> bool:
-    """Whether the reference runs; a compiled graph always holds registered operators."""
-    return not torch.compiler.is_compiling() and provider_name(z) == "reference"
 
 
 def _chosen(z: Tensor) -> str:
     """The provider that backward shall use too, whatever is asked for by then.
 
-    A compiled graph outlives the block that it was made in: each call asks for itself.
+    A compiled graph always holds registered operators, and outlives the block that it was
+    made in: each call asks for itself.
     """
     return "" if torch.compiler.is_compiling() else provider_name(z)
 

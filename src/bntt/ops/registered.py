@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..autograd import Function
 from ..surrogate import Triangle, from_parameters
 from . import vmapped
 from .checks import check_like, check_moments, check_scan, check_shapes
@@ -207,10 +208,8 @@ affine_lif_backward_learning = _register(
 """The same, and the gradients of leak and threshold by channel, ``[2, C]`` (M9)."""
 
 
-class _Once(torch.autograd.Function):
+class _Once(Function):
     """An operator that a backward pass consists of: its own gradient is not known."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(operator, *arguments):
@@ -237,10 +236,8 @@ def _call(operator: Any, *arguments: Any) -> Any:
     return operator(*arguments)
 
 
-class Moments(torch.autograd.Function):
+class Moments(Function):
     """``z -> z, mean, var``."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(z, asked):
@@ -265,13 +262,11 @@ class Moments(torch.autograd.Function):
         return _backward(moments_backward, z, dz, mean, dmean, dvar, ctx.asked), None
 
 
-class AffineLIF(torch.autograd.Function):
+class AffineLIF(Function):
     """``z, a, b, v0 -> spikes, v``; saves no membrane (M9).
 
     ``leak`` and ``v_threshold`` are numbers, or tensors of one number that learn.
     """
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(

@@ -1,0 +1,55 @@
+"""Functions with a gradient of their own cost no look-up of signatures, and keep it."""
+
+import inspect
+
+import pytest
+import torch
+
+from bntt import encode, pool, surrogate
+from bntt.autograd import Function
+from bntt.ops import registered
+
+OURS = [
+    *(encode._Fire, pool._AveragePool, surrogate._Fire),
+    *(registered.Moments, registered.AffineLIF, registered._Once),
+]
+
+
+@pytest.mark.parametrize("function", OURS, ids=lambda f: f.__qualname__)
+def test_signatures_are_not_looked_up_at_every_call(function):
+    assert issubclass(function, Function)
+    names = inspect.getfullargspec(function.forward)
+    assert names.varargs == "all", "apply would bind argument by argument"
+    # what the signature no longer says must not be needed
+    assert not function.forward.__defaults__ and not function.forward.__kwdefaults__
+
+
+def test_functions_go_through_every_transform():
+    class Square(Function):
+        @staticmethod
+        def forward(x, factor):
+            return factor * x * x
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            x, ctx.factor = inputs
+            ctx.save_for_backward(x)
+
+        @staticmethod
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            return 2 * ctx.factor * x * grad, None
+
+    def value(x):
+        return Square.apply(x, 3.0).sum()
+
+    x = torch.tensor([1.0, -2.0])
+    expected = torch.tensor([6.0, -12.0])
+    assert torch.equal(torch.func.grad(value)(x), expected)
+    rows = torch.stack([x, 2 * x])
+    grads = torch.func.vmap(torch.func.grad(value))(rows)
+    assert torch.equal(grads, torch.stack([expected, 2 * expected]))
+    compiled = torch.compile(value, backend="eager", fullgraph=True)
+    leaf = x.clone().requires_grad_()
+    compiled(leaf).backward()
+    assert torch.equal(leaf.grad, expected)
