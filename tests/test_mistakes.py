@@ -202,6 +202,25 @@ def test_an_input_that_cannot_be_read_is_the_one_named(refusal, tmp_path, monkey
     assert line == "bntt: Permission denied: batch_1."
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("LOCAL_RANK", "1", "MASTER_ADDR is not"),
+        ("LOCAL_RANK", "0", "MASTER_ADDR is not"),
+        ("LOCAL_RANK", "", "must be a whole number"),
+        ("WORLD_SIZE", "two", "must be a whole number"),
+    ],
+)
+def test_half_a_launch(refusal, monkeypatch, tmp_path, name, value, said):
+    monkeypatch.setenv(name, value)
+    line = refusal("train", "digits", "--out", tmp_path / "run")
+    assert name in line
+    assert said in line
+    assert "nset" in line
+    assert "to train in one process" in line
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("environment", [{"RANK": "3"}, {"RANK": ""}, {"RANK": "one"}])
 def test_who_speaks_is_what_training_says(monkeypatch, capsys, tmp_path, environment):
     for name, value in environment.items():

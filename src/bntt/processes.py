@@ -1,5 +1,6 @@
 """Batch statistics across processes: one collective in each direction per layer (M12)."""
 
+import os
 import time
 from typing import Any
 
@@ -45,6 +46,30 @@ def merging(group: Any = None) -> int:
             f"them, or None for all processes, got {group!r}."
         )
     return max(1, dist.get_world_size(group)) if dist.is_initialized() else 1
+
+
+def refuse_half_a_launch() -> None:
+    """Refuse an environment that a launcher of several processes has left half of.
+
+    Raises:
+        ValueError: If a variable that says how many there are is no number, or they could
+            not find each other.
+    """
+    for name in ("LOCAL_RANK", "WORLD_SIZE"):
+        value = os.environ.get(name, "0")
+        if not value.removeprefix("-").isdecimal():
+            raise ValueError(
+                f"The environment variable {name} must be a whole number, as torchrun sets "
+                f"it, got {value!r}. Unset it to train in one process."
+            )
+    rank = os.environ.get("LOCAL_RANK", "-1")
+    met = "MASTER_ADDR" in os.environ or (dist.is_available() and dist.is_initialized())
+    if int(rank) >= 0 and not met:
+        raise ValueError(
+            f"LOCAL_RANK={rank} is in the environment, as torchrun sets "
+            f"it, but MASTER_ADDR is not, so that processes cannot find each other. Start "
+            f"them with torchrun, or unset LOCAL_RANK to train in one process."
+        )
 
 
 def leave() -> None:

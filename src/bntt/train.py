@@ -26,6 +26,7 @@ from .objective import (
     restore_optimizer,
 )
 from .origin import Origin, check_resume
+from .processes import refuse_half_a_launch
 from .run_folder import RunFolder
 from .terminal import note
 from .weights import Progress, hand_over, left_off, new_network, try_one
@@ -311,6 +312,7 @@ class _Run:
 def _accelerator(precision: str, where: torch.device) -> Accelerator:
     # Accelerate keeps a process's first precision for good, but a second run may differ
     AcceleratorState._reset_state()
+    refuse_half_a_launch()
     # every process computes the same statistics, so there is nothing to broadcast
     ddp = DistributedDataParallelKwargs(broadcast_buffers=False)
     return Accelerator(
