@@ -23,6 +23,8 @@ from bntt import checkpoint
 from bntt.evaluate import evaluate_run
 from bntt.train import train
 
+pytestmark = pytest.mark.slow  # all of them together
+
 CASES = int(os.environ.get("BNTT_FUZZ", "5"))
 DATA = pictures(size=4)
 REFUSALS = (ValueError, OSError)

@@ -65,6 +65,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_damaged_kernels_are_compiled_again_and_replaced(way, kept, tmp_path, monkeypatch):
     folder = tmp_path / "kernels"
