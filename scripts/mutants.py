@@ -318,7 +318,7 @@ BUGS = {
         ("failures leave traces", "buffer.copy_(values)", "buffer.copy_(buffer)"),
     ],
     ("files.py", "test_files.py"): [
-        ("renamed before it is on the disk", "                _flush(self.temporary)\n", ""),
+        ("renamed before it is on the disk", "                    flush(self.temporary)\n", ""),
         ("what is being written goes", "return not _runs(process)", "return True"),
     ],
     ("pool.py", "test_vgg.py -k pooling"): [

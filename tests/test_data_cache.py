@@ -14,6 +14,7 @@ import pytest
 import torch
 from made_up_cache import ARRAYS, CHUNK, ROWS, assert_whole, build, fill, refuse
 
+from bntt import files
 from bntt.data import cache, cache_build
 from bntt.data.cache import folder_of, verify
 from bntt.data.cache_build import read_meta, write_meta
@@ -256,6 +257,16 @@ def test_a_cache_that_was_copied_is_read_whole_once(folder, monkeypatch):
     for _ in range(2):
         assert_whole(build(refuse))
     assert calls == [made]
+
+
+def test_what_a_killed_process_left_of_a_caches_description_goes(folder):
+    made = folder_of(build()["odd"])
+    left = made / f".meta.json.{files._HOST}.{2**22 + 1}.0.tmp"
+    left.write_text("{")
+    os.utime(made / "odd.npy")
+    assert_whole(build(refuse))
+    assert not left.exists()
+    assert cache.read_meta(made)["dates"]["odd"][1] == (made / "odd.npy").stat().st_mtime_ns
 
 
 def test_a_cache_that_cannot_be_written_to_is_checked_each_time(folder, monkeypatch):

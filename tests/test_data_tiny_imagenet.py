@@ -65,11 +65,14 @@ def test_names_statistics_and_sources(root):
     }
     assert all(len(sha256) == 64 for sha256 in data.source.values())
     assert data.note.startswith("400 of the 100,000 training images and 200 of the 10,000 ")
+    assert "words.txt does not name 1 of 200 classes, which go by their" in data.note
 
 
 def test_without_words_the_classes_have_their_identifiers(root):
     (root / "words.txt").unlink()
-    assert load("tiny-imagenet", root).class_names[:1] == ("n00000001",)
+    data = load("tiny-imagenet", root)
+    assert data.class_names[:1] == ("n00000001",)
+    assert "words.txt does not name 200 of 200 classes" in data.note
 
 
 def test_images_are_in_the_order_of_their_numbers(root):

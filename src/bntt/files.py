@@ -54,7 +54,7 @@ class replacing:  # noqa: N801 - reads as a statement
                 if isinstance(error, OSError):
                     raise error
                 if error is None:
-                    _flush(self.temporary)
+                    flush(self.temporary)
                     os.replace(self.temporary, self.path)
                     _flush_folder(self.path.parent)
         finally:
@@ -106,7 +106,7 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until the file's content is on the disk."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())

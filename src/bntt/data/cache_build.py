@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..display import Display
+from ..files import flush, replacing
 
 META = "meta.json"
 CHECK = "check"
@@ -222,9 +223,8 @@ def json_sha256(content: dict[str, Any]) -> str:
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:
     """Write a cache's description, with a checksum of its own; never half of it."""
-    new = folder / f"{META}.{os.getpid()}"
-    new.write_text(json.dumps(meta | {CHECK: json_sha256(meta)}), encoding="utf-8")
-    new.replace(folder / META)
+    with replacing(folder / META) as new:
+        new.write_text(json.dumps(meta | {CHECK: json_sha256(meta)}), encoding="utf-8")
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
@@ -344,16 +344,10 @@ def _laid_out(part: Path, plan: Plan) -> bool:
 def _publish(part: Path, folder: Path, plan: Plan, meta: dict[str, Any]) -> None:
     """Give a finished cache its name, when all of it is on the disk and not on its way."""
     for name in plan.arrays:
-        _flush(_file(part, name))
+        flush(_file(part, name))
     write_meta(part, meta | {"dates": dates(part, plan)})
-    _flush(part / META)
     part.rename(folder)
     (folder / JOURNAL).unlink()
-
-
-def _flush(path: Path) -> None:
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
 
 
 def _write_rows(path: Path, first: int, rows: np.ndarray) -> None:

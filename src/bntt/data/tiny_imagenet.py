@@ -46,6 +46,7 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
     train, skipped = _training_images(folder, wnids)
     test = _validation_images(folder, wnids, texts, skipped)
     side = wanted.image_size or SIDE
+    class_names, nameless = _class_names(folder, wnids, texts)
     images, sums, _, originals = cached_images(
         "tiny-imagenet",
         folder,
@@ -63,13 +64,13 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
         train_labels=_labels(train),
         test_images=images[len(train) :],
         test_labels=_labels(test),
-        class_names=_class_names(folder, wnids, texts),
+        class_names=class_names,
         mean=mean,
         std=std,
         source={f"{TITLE} files": originals.digest, **texts},
         originals=originals,
         note=" ".join(
-            filter(None, (_note(len(train), len(test)), *left_out(skipped), same))
+            filter(None, (_note(len(train), len(test)), *left_out(skipped), nameless, same))
         ),
         cache=folder_of(sums),
         geometry=Geometry(channels=3, image_size=side),
@@ -187,14 +188,23 @@ def _labels(images: Labelled) -> torch.Tensor:
 
 def _class_names(
     folder: Path, wnids: tuple[str, ...], texts: dict[str, str]
-) -> tuple[str, ...]:
-    """Return the first of each class's synonyms in ``words.txt``, or its identifier."""
+) -> tuple[tuple[str, ...], str]:
+    """Return the first of each class's synonyms in ``words.txt``, or its identifier.
+
+    And a sentence on the classes that have none there.
+    """
     path = folder / WORDS
     text = ""
     if path.is_file():
         text, texts[WORDS] = read_text(path)
     words = dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line)
-    return tuple(words.get(wnid, wnid).split(",")[0].strip() for wnid in wnids)
+    without = [wnid for wnid in wnids if wnid not in words]
+    note = without and (
+        f"{WORDS} does not name {len(without)} of {len(wnids)} classes, which go by their "
+        f"identifiers, such as {without[0]}."
+    )
+    names = tuple(words.get(wnid, wnid).split(",")[0].strip() for wnid in wnids)
+    return names, note or ""
 
 
 def _note(train: int, test: int) -> str:
