@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from present import layers
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import bntt
@@ -683,3 +684,28 @@ def test_a_header_without_ours(tmp_path):
     bntt.save(small(), path)
     doctored(path, json.dumps)  # a string within the string
     refused(path, "no object")
+
+
+def test_a_network_compiled_in_place_is_saved_as_what_it_computes(tmp_path):
+    net = vgg5(num_classes=2, num_steps=2, leak=0.9, image_size=8).eval()
+    net.compile(backend="eager")
+    net.layers[0].compile(backend="eager")
+    bntt.save(net, tmp_path / "net.safetensors")
+    assert bntt.load(tmp_path / "net.safetensors").config == net.config
+
+
+def test_plain_weights_are_told_how_to_be_loaded(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    net = vgg5(num_classes=2, num_steps=2, leak=0.9, image_size=8)
+    save_file(net.state_dict(), path)
+    with pytest.raises(ValueError, match=r"load_state_dict\(safetensors.torch.load_file"):
+        bntt.load(path)
+    assert not net.load_state_dict(load_file(path)).missing_keys
+
+
+@pytest.mark.parametrize("value", [[0.1] * 9999, "x" * 9999, np.zeros((50, 50)), {"a": []}])
+def test_what_came_is_said_in_one_short_line(value):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        vgg5(num_classes=2, num_steps=2, leak=value)
+    assert len(str(raised.value)) < 200
+    assert "\n" not in str(raised.value)

@@ -261,3 +261,33 @@ def test_layers_survive_copying(surrogate, again):
     assert torch.equal(twin(x), layer(x))
     for name, value in layer.state_dict().items():
         assert torch.equal(twin.state_dict()[name], value)
+
+
+@pytest.mark.parametrize(
+    "value", [[0.1] * 9999, "x" * 9999, np.zeros((99, 99)), "a\nb"], ids=type
+)
+def test_what_came_is_said_in_one_short_line(value):
+    for call in (LIF, lambda value: LIF(0.5)(value), lambda value: BNTT(2, value)):
+        with pytest.raises(TypeError) as raised:
+            call(value)
+        assert len(str(raised.value)) < 200
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("huge", [10**400, -(10**400)])
+def test_numbers_past_all_range_are_refused_like_others(huge):
+    with pytest.raises(ValueError, match="`v_threshold` must be"):
+        LIF(0.5, huge)
+    with pytest.raises(ValueError, match=r"`leak` must lie in \[0, 1\]"):
+        LIF(huge)
+
+
+def test_a_start_before_the_first_step_is_no_advice_to_build_layers_of_no_steps():
+    with pytest.raises(ValueError, match="`start` must be at least 0, got -1"):
+        BNTT(3, num_steps=2)(torch.ones(1, 2, 3), start=-1)
+
+
+def test_learned_neurons_are_printed_by_their_values():
+    lif = LIF(nn.Parameter(torch.tensor(0.5)), torch.tensor(2.0))
+    assert repr(lif).startswith("LIF(leak=0.5, learned, v_threshold=2, reset='soft'")
+    assert "leak=?, learned, v_threshold=2" in repr(lif.to("meta"))

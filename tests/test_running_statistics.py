@@ -112,3 +112,15 @@ def test_what_fails_changes_nothing(data, said):
 def test_a_network_without_statistics_says_so():
     with pytest.raises(ValueError, match="no norm that keeps running statistics"):
         update_statistics(small(norm="none"), batches(2))
+
+
+@pytest.mark.usefixtures("as_user")  # to see the library's own errors
+def test_refuses_what_holds_a_network_and_what_is_no_batch():
+    net = vgg5(num_classes=2, num_steps=2, leak=0.9, image_size=8)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(TypeError, match=r"got a Sequential.*\.module"):
+        update_statistics(nn.Sequential(net), [torch.rand(2, 3, 8, 8)])  # pyright: ignore
+    for batch in ({"image": torch.rand(2, 3, 8, 8)}, [], "images", None):
+        with pytest.raises(TypeError, match="The loader must give tensors of images"):
+            update_statistics(net, [torch.rand(2, 3, 8, 8), batch])
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

@@ -4,6 +4,7 @@ Layers take arguments from programs, where torch's own complaint comes from deep
 does not come at all: integers are truncated, True is a 1, a time-step of 2.0 is a slice.
 """
 
+import math
 import numbers
 from typing import Any
 
@@ -21,7 +22,20 @@ def number(name: str, value: Any) -> None:
         TypeError: Naming the argument and what came.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"`{name}` must be a number, got {_said(value)}.")
+        raise TypeError(f"`{name}` must be a number, got {said(value)}.")
+
+
+def real(name: str, value: Any) -> float:
+    """A real number as Python's own; a whole one past its range is infinity.
+
+    Raises:
+        TypeError: As :func:`number`.
+    """
+    number(name, value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def whole_number(name: str, value: Any, *, at_least: int | None = None) -> None:
@@ -33,7 +47,7 @@ def whole_number(name: str, value: Any, *, at_least: int | None = None) -> None:
     """
     whole = isinstance(value, (int, torch.SymInt, numbers.Integral))
     if isinstance(value, bool) or not whole:
-        raise TypeError(f"`{name}` must be a whole number, got {_said(value)}.")
+        raise TypeError(f"`{name}` must be a whole number, got {said(value)}.")
     if at_least is not None and value < at_least:
         raise ValueError(f"`{name}` must be at least {at_least}, got {value}.")
 
@@ -55,7 +69,7 @@ def yes_or_no(name: str, value: Any) -> None:
         TypeError: Naming the argument and what came.
     """
     if not isinstance(value, bool):
-        raise TypeError(f"`{name}` must be True or False, got {_said(value)}.")
+        raise TypeError(f"`{name}` must be True or False, got {said(value)}.")
 
 
 def floats(
@@ -75,7 +89,7 @@ def floats(
         ValueError: If its type, layout or number of axes does not fit.
     """
     if not isinstance(value, Tensor):
-        raise TypeError(f"{reader} takes a tensor {axes}, got {_said(value)}.")
+        raise TypeError(f"{reader} takes a tensor {axes}, got {said(value)}.")
     if value.dtype not in FLOATS:
         raise ValueError(
             f"{reader} takes floating-point numbers (float32, float64, bfloat16 or "
@@ -114,7 +128,13 @@ def is_mapped(x: Tensor) -> bool:
     return False
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
+    """A value of any kind for a message, in one line, however long or deep it is."""
+    kind = type(value).__name__
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
-    return f"{value!r}, which is of type {type(value).__name__}"
+    try:
+        shown = " ".join(repr(value).split())
+    except (RecursionError, ValueError):  # nested too deeply, or too many digits
+        return f"a value of type {kind}"
+    return f"{shown[:80]}{'...' if len(shown) > 80 else ''}, which is of type {kind}"

@@ -164,7 +164,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], NetworkConfig, dict[str, Any]]
             if "bntt" not in metadata:
                 raise ValueError(
                     f"{path} is a safetensors file, but not one that bntt wrote: its "
-                    f"header describes no network."
+                    f"header describes no network. Plain weights are loaded into a "
+                    f"network that is built first: net.load_state_dict("
+                    f"safetensors.torch.load_file(path))."
                 )
             config, info = header.parsed(metadata["bntt"], path)
             names = list(file.keys())

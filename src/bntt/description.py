@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, no_type_check
 import numpy as np
 
 from . import encode
-from .arguments import number, whole_number, yes_or_no
+from .arguments import real, said, whole_number, yes_or_no
 from .surrogate import KINDS, Surrogate, Triangle, from_config
 
 if TYPE_CHECKING:  # the data rooms load much that a network does not need
@@ -167,7 +167,7 @@ class NetworkConfig:
             ValueError: If a key is missing or unknown, or a value outside its range.
         """
         if not isinstance(config, Mapping):
-            raise TypeError(f"`config` must be an object, got {_said(config)}.")
+            raise TypeError(f"`config` must be an object, got {said(config)}.")
         every = keys or [entry.name for entry in fields(cls)]
         if missing := [name for name in every if name not in config]:
             raise ValueError(f"`config` has no {', '.join(missing)}.")
@@ -175,7 +175,7 @@ class NetworkConfig:
             raise ValueError(f"`config` has an unknown key {', '.join(unknown[:3])}.")
         for name in ("mean", "std", "class_names"):
             if not isinstance(config[name], list):
-                raise TypeError(f"`{name}` must be a list, got {_said(config[name])}.")
+                raise TypeError(f"`{name}` must be a list, got {said(config[name])}.")
         _text("encoder", config["encoder"])
         return cls(**{**config, "surrogate": _surrogates(config["surrogate"])})
 
@@ -224,7 +224,7 @@ def _with_parameters(encoder: encode.Encoder, parameters: Any) -> encode.Encoder
         ValueError: If one is unknown or outside its range.
     """
     if not isinstance(parameters, Mapping):
-        raise TypeError(f"`encoder_parameters` must be an object, got {_said(parameters)}.")
+        raise TypeError(f"`encoder_parameters` must be an object, got {said(parameters)}.")
     if unknown := sorted(set(parameters) - set(encoder_parameters(encoder))):
         raise ValueError(
             f"`encoder_parameters` of {encoder_name(encoder)!r} has an unknown key "
@@ -240,11 +240,7 @@ def plain_number(name: str, value: Any) -> float:
         TypeError: If it is no number.
         ValueError: If it is not finite.
     """
-    number(name, value)
-    try:
-        value = float(value)
-    except OverflowError:
-        value = math.inf
+    value = real(name, value)
     if not math.isfinite(value):
         raise ValueError(f"`{name}` must be finite, got {value}.")
     return value
@@ -272,7 +268,7 @@ def _layer_value(name: str, value: Any) -> Any:
             if isinstance(value, Mapping):
                 return from_config(dict(value))
             if not isinstance(value, Surrogate):
-                raise TypeError(f"`surrogate` must be a Surrogate, got {_said(value)}.")
+                raise TypeError(f"`surrogate` must be a Surrogate, got {said(value)}.")
             return value
         case "eps" | "momentum" if value is None:
             return None
@@ -318,7 +314,7 @@ def _surrogates(value: Any) -> Any:
     if isinstance(value, list):
         return [_surrogates(one) for one in value]
     if not isinstance(value, dict):
-        raise TypeError(f"`surrogate` must be an object, got {_said(value)}.")
+        raise TypeError(f"`surrogate` must be an object, got {said(value)}.")
     return from_config(value)
 
 
@@ -328,7 +324,7 @@ def _encoder(value: Any, permutation: Any) -> encode.Encoder:
         return encode.make(value, int(permutation))
     if type(value) not in encode.ENCODERS.values():
         raise ValueError(
-            f"`encoder` must be one of this package, or its name, got {_said(value)}. "
+            f"`encoder` must be one of this package, or its name, got {said(value)}. "
             f"Set one of your own afterwards (net.encoder = ...); such a network cannot "
             f"be saved as a checkpoint."
         )
@@ -341,7 +337,7 @@ def _per_channel(name: str, values: Any, default: float, count: int) -> tuple[fl
     if values is None:
         return (default,) * count
     if not isinstance(values, (list, tuple)):
-        raise TypeError(f"`{name}` must be a list of numbers, got {_said(values)}.")
+        raise TypeError(f"`{name}` must be a list of numbers, got {said(values)}.")
     if len(values) != count:
         raise ValueError(
             f"`{name}` needs one number per input channel, {count}, got "
@@ -354,7 +350,7 @@ def _class_names(names: Any, count: int) -> tuple[str, ...]:
     if names is None:
         return tuple(map(str, range(count)))
     if not isinstance(names, (list, tuple)):
-        raise TypeError(f"`class_names` must be a list of names, got {_said(names)}.")
+        raise TypeError(f"`class_names` must be a list of names, got {said(names)}.")
     if len(names) != count:
         shown = ", ".join(map(str, names[:10]))
         raise ValueError(
@@ -362,14 +358,14 @@ def _class_names(names: Any, count: int) -> tuple[str, ...]:
         )
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"`class_names` must be names, got {_said(name)}.")
+            raise TypeError(f"`class_names` must be names, got {said(name)}.")
     return tuple(names)
 
 
 def _options(values: Any) -> dict[str, Any]:
     """Plain values in the form in which JSON gives them back."""
     if not isinstance(values, Mapping):
-        raise TypeError(f"`options` must be an object, got {_said(values)}.")
+        raise TypeError(f"`options` must be an object, got {said(values)}.")
     plain = {}
     for name, value in values.items():
         try:
@@ -377,7 +373,7 @@ def _options(values: Any) -> dict[str, Any]:
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"`{name}` must be a plain value, such as a number, a word or a list, so "
-                f"that a checkpoint can hold it, got {_said(value)}."
+                f"that a checkpoint can hold it, got {said(value)}."
             ) from error
     return plain
 
@@ -385,21 +381,11 @@ def _options(values: Any) -> dict[str, Any]:
 def _whole(name: str, value: Any, at_least: int, most: int) -> int:
     whole_number(name, value, at_least=at_least)
     if value > most:
-        raise ValueError(f"`{name}` must be at most {most}, got {_said(value)}.")
+        raise ValueError(f"`{name}` must be at most {most}, got {said(value)}.")
     return int(value)
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"`{name}` must be a word, got {_said(value)}.")
+        raise TypeError(f"`{name}` must be a word, got {said(value)}.")
     return value
-
-
-def _said(value: Any) -> str:
-    """A value for a message, however long or deep it is."""
-    kind = type(value).__name__
-    try:
-        shown = repr(value)
-    except (RecursionError, ValueError):  # nested too deeply, or too many digits
-        return f"a value of type {kind}"
-    return f"{shown[:80]}{'...' if len(shown) > 80 else ''} (of type {kind})"

@@ -116,8 +116,9 @@ class LIF(nn.Module):
 
     def extra_repr(self) -> str:
         """What distinguishes this neuron, for ``print``."""
+        leak, v_threshold = _shown(self.leak), _shown(self.v_threshold)
         return (
-            f"leak={self.leak:g}, v_threshold={self.v_threshold:g}, reset={self.reset!r}, "
+            f"leak={leak}, v_threshold={v_threshold}, reset={self.reset!r}, "
             f"{self.surrogate}"
         )
 
@@ -236,6 +237,14 @@ class Readout(nn.Module):
             )
         steps = torch.arange(1, len(o) + 1, device=o.device)
         return o.to(_wide(o)).cumsum(0) / steps.reshape(-1, *[1] * (o.ndim - 1))
+
+
+def _shown(value: float | Tensor) -> str:
+    """A number for ``print``; what a tensor holds may learn, and may be none yet."""
+    if not isinstance(value, Tensor):
+        return f"{value:g}"
+    learns = ", learned" if value.requires_grad else ""
+    return f"{'?' if value.is_meta else format(value.item(), 'g')}{learns}"
 
 
 def _wide(x: Tensor) -> torch.dtype:

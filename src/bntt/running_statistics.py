@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .arguments import said
 from .modes import training
 from .network import Network
 from .norm import TemporalNorm
@@ -30,6 +31,7 @@ def update_statistics(
         generator: Of the encoder's random numbers, on the network's device.
 
     Raises:
+        TypeError: If ``net`` is no network, or a batch no tensor.
         ValueError: If there is no batch, no norm keeps statistics, or a batch does not
             fit. The statistics are then what they were.
 
@@ -38,6 +40,12 @@ def update_statistics(
         >>> net = vgg5(num_classes=2, num_steps=3, leak=0.9, image_size=8)
         >>> update_statistics(net, [torch.randn(4, 3, 8, 8) for _ in range(2)])
     """
+    if not isinstance(net, Network):
+        raise TypeError(
+            f"Statistics are taken of a bntt.Network, got a {type(net).__name__}. If that "
+            f"wraps one (DistributedDataParallel: .module, torch.compile: ._orig_mod), "
+            f"give what is inside."
+        )
     norms = [m for m in net.modules() if isinstance(m, TemporalNorm) and _keeps(m)]
     if not norms:
         raise ValueError(f"{net.arch} has no norm that keeps running statistics.")
@@ -46,8 +54,7 @@ def update_statistics(
         for count, batch in enumerate(loader, 1):
             for norm in norms:
                 norm.momentum = 1 / count
-            images = batch[0] if isinstance(batch, (list, tuple)) else batch
-            images = images.to(net.mean.device)
+            images = _images(batch).to(net.mean.device)
             if not images.is_floating_point():
                 images = net.normalize(images)
             net(images, generator=generator)
@@ -56,6 +63,16 @@ def update_statistics(
                 "The loader gave no batch to take statistics of. An iterator that was used "
                 "up gives none: pass the loader itself."
             )
+
+
+def _images(batch: Any) -> Tensor:
+    images = batch[0] if isinstance(batch, (list, tuple)) and batch else batch
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"The loader must give tensors of images, or tuples that begin with one, got "
+            f"{said(images)}."
+        )
+    return images
 
 
 def _keeps(norm: TemporalNorm) -> bool:

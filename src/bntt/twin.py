@@ -47,10 +47,20 @@ def _of_module(module: nn.Module, twin: nn.Module, known: set[str]) -> str | Non
         if not name.startswith("_") and not _equal(ours.get(name, ...), theirs[name]):
             return f".{name} was changed"
     for name in ours.keys() - theirs.keys():
-        # Accelerate wraps `forward` in its autocast, and keeps the one that it wraps
-        if hasattr(kind, name) and not (name == "forward" and "_original_forward" in ours):
+        if hasattr(kind, name) and not _wrapped(name, ours):
             return f".{name} was replaced"
     return None
+
+
+def _wrapped(name: str, attributes: dict[str, Any]) -> bool:
+    """Whether a tool has put its own in the place of a method that it goes on to call.
+
+    Accelerate wraps ``forward`` in its autocast, and keeps the one that it wraps; what
+    ``module.compile()`` leaves behind computes the same, only faster.
+    """
+    if name == "forward":
+        return "_original_forward" in attributes
+    return name == "_compiled_call_impl"
 
 
 def _equal(left: Any, right: Any) -> bool:

@@ -211,6 +211,8 @@ class TemporalNorm(nn.Module):
         if start is not None and 0 <= first and first + T <= self.num_steps:
             self._allow_chunk(slice(first, first + T))
             return
+        if first < 0:
+            raise ValueError(f"`start` must be at least 0, got {start}.")
         raise ValueError(
             f"{type(self).__name__} has statistics for {self.num_steps} time-steps, but "
             f"the input covers steps {first} to {first + T} (time is the first axis). "

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..arguments import choice, floats, number
+from ..arguments import choice, floats, real
 from .reference import accumulator
 
 RESETS = ("soft", "hard", "none")
@@ -56,8 +56,7 @@ def readable(name: str, value: Any) -> float | None:
     if isinstance(value, torch.SymFloat):  # torch.compile has lifted a float out of a layer
         return None
     if not isinstance(value, Tensor):
-        number(name, value)
-        return float(value)
+        return real(name, value)
     if value.ndim != 0 or not value.is_floating_point():
         raise ValueError(
             f"`{name}` must be a number or a floating-point tensor of shape (), one number "
