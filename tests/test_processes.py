@@ -290,6 +290,7 @@ def test_two_processes_train_what_one_does(tmp_path):
         check=False,
     )
     assert both.returncode == 0, both.stderr
+    assert "Warning" not in both.stderr
     (answer,) = both.stdout.splitlines()  # one of them talks
     assert json.loads(answer)["status"] == "finished"
     about = json.loads((tmp_path / "two" / "run.json").read_text())

@@ -2,6 +2,9 @@
 
 import os
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -70,6 +73,19 @@ def refuse_half_a_launch() -> None:
             f"it, but MASTER_ADDR is not, so that processes cannot find each other. Start "
             f"them with torchrun, or unset LOCAL_RANK to train in one process."
         )
+
+
+@contextmanager
+def without_advice() -> Iterator[None]:
+    """Keep to itself what torch says of wrapping a network, which no user can follow.
+
+    The name of the switch that leaves buffers alone changes with torch's version, and
+    gradients that lie as a convolution writes them are copied, which costs little.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+        yield
 
 
 def leave() -> None:

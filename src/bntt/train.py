@@ -26,7 +26,7 @@ from .objective import (
     restore_optimizer,
 )
 from .origin import Origin, check_resume
-from .processes import refuse_half_a_launch
+from .processes import refuse_half_a_launch, without_advice
 from .run_folder import RunFolder
 from .terminal import note
 from .weights import Progress, hand_over, left_off, new_network, try_one
@@ -119,11 +119,12 @@ def train(
             if main and not quiet:
                 for sentence in said:
                     note(f"Note: {sentence}")
-            model, optimizer = accelerator.prepare(net, optimizer)
-            run = _Run(
-                recipe, folder, accelerator, net, model, optimizer, batches, progress
-            )
-            return run.loop(log_every or (1 if where.type == "cpu" else 20), quiet)
+            with without_advice():
+                model, optimizer = accelerator.prepare(net, optimizer)
+                run = _Run(
+                    recipe, folder, accelerator, net, model, optimizer, batches, progress
+                )
+                return run.loop(log_every or (1 if where.type == "cpu" else 20), quiet)
 
 
 def _resolved(
