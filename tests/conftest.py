@@ -1,6 +1,7 @@
 """What every test gets: poisoned memory, a fixed seed, two threads, few examples."""
 
 import os
+import signal
 from pathlib import Path
 
 import jaxtyping
@@ -20,6 +21,12 @@ settings.load_profile("bntt")
 
 with torch.device("meta"):
     torch.empty(0)  # torch notes once which functions make tensors: the true ones
+
+# what started the tests, as a shell in the background does, may have had these ignored,
+# and the package leaves alone what is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 THREADS = min(2, os.cpu_count() or 1)
 

@@ -49,7 +49,7 @@ def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
     _print_table(("step", "accuracy", "interval", "correct"), rows)
     out(
         f"Interval: Wilson's, 95 %, for {result.images} images. In {result.precision} on "
-        f"{result.device}, commit {result.commit[:DIGEST]}."
+        f"{result.device}, {_sources(result.commit)}."
     )
     digests = dict(result.source)
     if result.split_sha256:
@@ -58,6 +58,14 @@ def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
         out(f"{'SHA-256':10} {sha256[:DIGEST]}… {name}")
     if result.note:
         out(f"Note: {result.note}")
+
+
+def _sources(commit: str) -> str:
+    """The commit in short, or what stands in its place (`bntt.provenance.commit`)."""
+    if " " in commit:
+        return f"bntt {commit}"
+    changed = ", changed since" if commit.endswith("+") else ""
+    return f"commit {commit[:DIGEST]}{changed}"
 
 
 def print_predictions(found: Iterable[Prediction]) -> None:

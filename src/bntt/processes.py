@@ -31,7 +31,7 @@ def merge_moments(
     """
     if merging(group) == 1:
         return mean, var, count
-    mean, var, total = _Merge.apply(mean, var, count, group)  # pyright: ignore
+    mean, var, total, *_ = _Merge.apply(mean, var, count, group)  # pyright: ignore
     return mean, var, int(total)
 
 
@@ -101,25 +101,34 @@ def leave() -> None:
 
 
 class _Merge(torch.autograd.Function):
+    """``mean, var -> merged mean, merged var``, and what backward needs of the merging."""
+
     @staticmethod
-    def forward(ctx, mean, var, count, group):
+    def forward(mean, var, count, group):
         # float64, because float32 counts to 16.8 million only
         mine = torch.stack([torch.full_like(mean, count), mean, var]).double()
         every = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
         dist.all_gather(every, mine, group=group)
         counts, means, variances = torch.stack(every, 1)
-        share = counts / counts.sum(0)
-        merged = (share * means).sum(0)
-        ctx.group, ctx.share = group, share[dist.get_rank(group)].to(mean.dtype)
-        ctx.save_for_backward((mean - merged).to(mean.dtype))
-        spread = (share * (variances + (means - merged).square())).sum(0)
+        shares = counts / counts.sum(0)
+        merged = (shares * means).sum(0)
+        spread = (shares * (variances + (means - merged).square())).sum(0)
+        share, offset = shares[dist.get_rank(group)], mean - merged
         total = int(counts.sum(0).flatten()[0])
-        return merged.to(mean.dtype), spread.to(var.dtype), total
+        wide = (merged.to(mean.dtype), spread.to(var.dtype), total)
+        return *wide, share.to(mean.dtype), offset.to(mean.dtype)
 
     @staticmethod
-    def backward(ctx, dmean, dvar, _):
-        (offset,) = ctx.saved_tensors
+    def setup_context(ctx, inputs, output):
+        *_, ctx.group = inputs
+        *_, share, offset = output
+        ctx.mark_non_differentiable(share, offset)
+        ctx.save_for_backward(share, offset)
+
+    @staticmethod
+    def backward(ctx, dmean, dvar, *_):
+        share, offset = ctx.saved_tensors
         together = torch.stack([dmean, dvar])
         dist.all_reduce(together, group=ctx.group)
         dmean, dvar = together
-        return ctx.share * (dmean + 2 * offset * dvar), ctx.share * dvar, None, None
+        return share * (dmean + 2 * offset * dvar), share * dvar, None, None
