@@ -156,7 +156,7 @@ BUGS = {
         ("all processes merge, whatever the group", "dist.all_gather(every, mine, group=group)", "dist.all_gather(every, mine)"),
         ("backward over all processes", "dist.all_reduce(together, group=ctx.group)", "dist.all_reduce(together)"),
         ("counts in float32", ".double()\n", "\n"),
-        ("every process counts the same", "share = counts / counts.sum(0)", "share = torch.ones_like(counts) / len(counts)"),
+        ("every process counts the same", "shares = counts / counts.sum(0)", "shares = torch.ones_like(counts) / len(counts)"),
     ],
     ("vgg.py", "test_layer_errors.py -k batch"): [
         ("first layers move before the last refuses", "        self._check_batch(N)\n", ""),

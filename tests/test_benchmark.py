@@ -48,6 +48,7 @@ def text_of(table):
     return shown.get()
 
 
+@pytest.mark.slow
 def test_speed_is_measured_beside_the_loop_and_the_floor(tmp_path):
     out = tmp_path / "new" / "speed.json"
     result = benchmark.run("speed", quick=True, out=out)

@@ -275,6 +275,7 @@ def test_gradients_of_single_samples(coding):
             torch.testing.assert_close(each[name][k], truth)
 
 
+@pytest.mark.slow
 def test_compiled_is_eager():
     if os.environ.get("JAXTYPING_DISABLE") == "1":
         pytest.skip("this is the process without shape checks")

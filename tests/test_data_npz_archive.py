@@ -151,6 +151,7 @@ def zeros(count):
 @pytest.mark.parametrize(
     ("member", "said"), [("unused", "loaded"), ("x_train", "not unpacked")]
 )
+@pytest.mark.slow
 def test_a_bomb_takes_no_memory(tmp_path, member, said):
     """Three small arrays, and one that unpacks to a gigabyte and a half."""
     path = tmp_path / "bomb.npz"

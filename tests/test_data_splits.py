@@ -132,6 +132,7 @@ def test_names_are_compared_as_they_read_and_need_not_be_text():
     assert len(names_sha256([os.fsdecode(b"\xff.png")], ["\ud800"])) == 64
 
 
+@pytest.mark.slow
 def test_the_folds_of_the_digits_are_splits():
     sums = {load(name, fold=k).split_sha256 for name in FOLDED for k in range(5)}
     assert len(sums) == 5

@@ -113,6 +113,7 @@ def test_torch_func_sees_the_same_gradient():
     torch.testing.assert_close(slopes, 1.5 * (images.abs() < 2))
 
 
+@pytest.mark.slow
 def test_an_attack_on_digits_finds_what_to_change():
     """FGSM costs far more right answers than noise of the same size."""
     digits, T = load("digits"), 4

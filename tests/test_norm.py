@@ -213,7 +213,7 @@ EXTEND = "build the layer with num_steps=4.*pass `start`"
         (True, (2, 2, 2), None, "for 3 time-steps, .* steps 0 to 2 .*Training needs all 3"),
         (True, (2, 2, 2), 2, f"steps 2 to 4 .*{EXTEND}"),
         (False, (4, 2, 2), None, f"steps 0 to 4 .*evaluation at most 3.*{EXTEND}"),
-        (False, (2, 2, 2), -1, "steps -1 to 1 "),
+        (False, (2, 2, 2), -1, "`start` must be at least 0, got -1"),
         (False, (3, 2, 5), None, r"built for 2 channels, got 5.*read as \(T, N, C, ...\)"),
     ],
 )

@@ -59,6 +59,7 @@ def saved(folder, images, factor):
 
 
 @pytest.mark.parametrize("factor", [1, 8])
+@pytest.mark.slow
 def test_saved_digits_are_classified_as_those_of_the_set(digits, tmp_path, factor):
     folder, arrays = digits
     paths = saved(tmp_path / "pictures", arrays["x_test"], factor)
@@ -102,6 +103,7 @@ OLD_CONFIG = """["arch", "num_classes", "num_steps", "leak", "in_channels", "ima
 "class_names"]"""
 
 
+@pytest.mark.slow
 def test_an_old_run_is_told_by_its_recipe(tmp_path, monkeypatch):
     made = publish(monkeypatch, "mnist")
     made.write(tmp_path / "data")

@@ -66,6 +66,7 @@ def assert_same_run(one, other):
 # in the early epoch, at its end, at the hand-over, between two epochs, in the last one
 @pytest.mark.parametrize("step", [2, 4, 5, 9, 12])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.slow
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
     whole, tmp_path, monkeypatch, optimizer, step
 ):
@@ -162,6 +163,7 @@ def test_the_log_has_every_step_and_epoch(whole):
     assert shown == [1, 3, 3], "as many as were trained, once early epochs are over"
 
 
+@pytest.mark.slow
 def test_rare_log_entries_hold_means(whole, tmp_path):
     go(tmp_path, optimizer="sgd", log_every=2, **EARLY)
     often = [entry["loss"] for entry in log(whole("sgd")) if "loss" in entry]
