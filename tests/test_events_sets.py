@@ -99,6 +99,22 @@ def test_nmnist_is_read_in_order_with_its_own_test_set(tmp_path):
     assert data.note == ("Partial: 20 of 60000 training and 10 of 10000 test recordings.")
 
 
+def test_a_set_says_how_long_its_steps_are(tmp_path):
+    made = made_up.nmnist(tmp_path)
+    lengths = [
+        e.t.max() - e.t.min() for name, e in made.items() if name.startswith("Train")
+    ]
+    loaded = load("nmnist", tmp_path, num_steps=4)
+    assert loaded.step_ms == pytest.approx(np.median(lengths) / 1000 / 4)
+    assert load("nmnist", tmp_path, num_steps=4, frames="count").step_ms is None
+
+
+def test_the_steps_of_a_labelled_interval_divide_all_of_it(tmp_path):
+    made_up.dvs_gesture(tmp_path)
+    loaded = load("dvs-gesture", tmp_path, num_steps=5)
+    assert loaded.step_ms == made_up.LENGTH_US / 1000 / 5
+
+
 def test_every_labelled_interval_is_a_gesture(tmp_path):
     made = made_up.dvs_gesture(tmp_path / "set")
     data = load("dvs-gesture", tmp_path / "set", num_steps=4, image_size=32)

@@ -5,6 +5,7 @@ import io
 
 import pytest
 import torch
+from present import present
 
 import bntt
 from bntt import backend
@@ -53,15 +54,15 @@ def test_a_million_elements_have_the_moments_of_float64(name):
 @pytest.mark.parametrize("name", ["cpu", "reference"])
 def test_dead_neurons_stay_silent_and_pass_finite_gradients(name):
     z = torch.full((3, 4, 2, 5, 5), 0.25, requires_grad=True)  # a variance of exactly 0
-    layer = bntt.NormLIF(bntt.BNTT(num_features=2, num_steps=3), bntt.LIF(leak=0.95))
+    norm = bntt.BNTT(num_features=2, num_steps=3)
+    layer = bntt.NormLIF(norm, bntt.LIF(leak=0.95))
     with backend(name):
         spikes = layer(z)
-        (spikes.sum() + layer.norm.weight.sum()).backward()
+        (spikes.sum() + norm.weight.sum()).backward()
     assert not spikes.any()
-    assert z.grad is not None
-    assert z.grad.isfinite().all()
-    assert layer.norm.weight.grad.isfinite().all()
-    torch.testing.assert_close(layer.norm.running_mean, torch.full((3, 2), 0.1 * 0.25))
+    assert present(z.grad).isfinite().all()
+    assert present(norm.weight.grad).isfinite().all()
+    torch.testing.assert_close(norm.running_mean, torch.full((3, 2), 0.1 * 0.25))
 
 
 @pytest.mark.parametrize("name", ["cpu", "reference"])

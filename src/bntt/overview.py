@@ -158,7 +158,8 @@ def _step(data: Dataset) -> str:
         return f"1/{steps} of the recording's events, however long that took"
     if geometry.window_ms:
         return f"{geometry.window_ms / steps:g} ms"
-    return f"1/{steps} of the recording's time"
+    median = "" if data.step_ms is None else f", {data.step_ms:.3g} ms at the median"
+    return f"1/{steps} of the recording's time{median}"
 
 
 def catalogue() -> dict[str, dict[str, Any]]:

@@ -69,6 +69,9 @@ class Dataset:
     division."""
     geometry: Geometry | None = None
     """How its samples became these images; None if that is not known."""
+    step_ms: float | None = None
+    """Milliseconds of a time-step, the median over the training recordings; None where
+    frames are not parts of equal time, or of a time that is not known."""
 
     @property
     def events(self) -> bool:

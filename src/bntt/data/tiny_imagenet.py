@@ -199,12 +199,14 @@ def _class_names(
         text, texts[WORDS] = read_text(path)
     words = dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line)
     without = [wnid for wnid in wnids if wnid not in words]
-    note = without and (
-        f"{WORDS} does not name {len(without)} of {len(wnids)} classes, which go by their "
-        f"identifiers, such as {without[0]}."
-    )
+    note = ""
+    if without:
+        note = (
+            f"{WORDS} does not name {len(without)} of {len(wnids)} classes, which go by "
+            f"their identifiers, such as {without[0]}."
+        )
     names = tuple(words.get(wnid, wnid).split(",")[0].strip() for wnid in wnids)
-    return names, note or ""
+    return names, note
 
 
 def _note(train: int, test: int) -> str:

@@ -25,7 +25,7 @@ from .reading import read_recording
 from .recording import Events
 from .sensor import UNKNOWN, Sides
 
-VERSION = 3
+VERSION = 4
 """Counts up whenever the same recordings would give other frames than before."""
 
 CHUNK, CHUNK_BYTES = 32, 32 << 20
@@ -117,6 +117,7 @@ def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
             "skipped": ((rows,), "int64"),
             "outside": ((rows,), "int64"),
             "clock": ((rows, len(Faults._fields)), "int64"),
+            "duration_us": ((rows,), "int64"),
             "sha256": ((rows, SHA256), "uint8"),
         },
         _Counter(listing, wanted, size).fill,
@@ -200,7 +201,15 @@ class _Counter:
             "squares": squares,
             "skipped": sum(events.skipped.values()) - outside,
             "outside": outside,
+            "duration_us": _duration(part, span),
         }
+
+
+def _duration(part: Events, span: tuple[int, int] | None) -> int:
+    """Microseconds that the frames of a sample divide."""
+    if span is not None:
+        return span[1] - span[0]
+    return int(part.t[-1]) - int(part.t[0]) if len(part) else 0
 
 
 def cut(events: Events, start_us: int, stop_us: int) -> Events:
@@ -249,7 +258,15 @@ def _dataset(listing: Listing, wanted: Wanted, arrays: dict[str, np.ndarray]) ->
         ),
         cache=folder_of(arrays["frames"]),
         geometry=_geometry(listing, wanted, train.shape[-1]),
+        step_ms=_step_ms(parts["duration_us"][0][keep[0]], wanted),
     )
+
+
+def _step_ms(durations: Int64[np.ndarray, " N"], wanted: Wanted) -> float | None:
+    """As `Dataset.step_ms`, of the training samples."""
+    if wanted.frames != "time" or not len(durations):
+        return None
+    return float(np.median(durations)) / 1000 / wanted.num_steps
 
 
 def _geometry(listing: Listing, wanted: Wanted, size: int) -> Geometry:
