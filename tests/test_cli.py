@@ -67,7 +67,8 @@ def test_evaluation_prints_a_row_per_time_step(run, bntt_says):
     assert first == f"{run / 'best.safetensors'} on all 360 test images of digits"
     assert head.split() == ["step", "accuracy", "interval", "correct"]
     rows, about = rows[:3], "\n".join(rows[3:])
-    assert f"In {answer['precision']} on {answer['device']}, commit" in about
+    sources = "bntt version" if " " in answer["commit"] else "commit"
+    assert f"In {answer['precision']} on {answer['device']}, {sources} " in about
     assert f"{answer['source']['sklearn-digits'][:12]}… sklearn-digits" in about
     assert [row.split()[0] for row in rows] == ["1", "2", "3"]
     for row, share in zip(rows, answer["mean"], strict=True):

@@ -53,7 +53,8 @@ class Display:
 
     def __enter__(self) -> "Display":
         """Start to show."""
-        self.progress.start()
+        if self.shown:  # a bar that is not shown leaves an empty line in older versions
+            self.progress.start()
         return self
 
     def __exit__(
@@ -63,7 +64,8 @@ class Display:
         trace: TracebackType | None,
     ) -> None:
         """Leave the bar as it stands."""
-        self.progress.stop()
+        if self.shown:
+            self.progress.stop()
 
     def advance(self, figures: str = "", steps: int = 1) -> None:
         """Move on by so many steps, with these figures beside the bar."""
