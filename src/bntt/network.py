@@ -231,14 +231,13 @@ class Network(nn.Module):
             eps=value["eps"],
             momentum=value["momentum"],
         )
-        # a surrogate for each layer: torch.compile lifts the numbers of a shared one twice
         return NormLIF(
             rule,
             LIF(
                 value["leak"],
                 value["v_threshold"],
                 value["reset"],
-                copy(value["surrogate"]),
+                value["surrogate"],
                 value["detach_reset"],
             ),
         )
