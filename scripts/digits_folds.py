@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bntt import load_recipe
 from bntt.evaluate import evaluate_run
-from bntt.hardware import keep_freed_memory
+from bntt.machine.hardware import keep_freed_memory
 from bntt.report import accuracy_over_time
 from bntt.train import train
 

@@ -24,7 +24,7 @@ import torch
 from bntt import Recipe, load_recipe
 from bntt.batches import Batches, dataset_of, generator
 from bntt.config import recipe_names
-from bntt.hardware import keep_freed_memory, precision
+from bntt.machine.hardware import keep_freed_memory, precision
 from bntt.objective import loss, make_optimizer
 from bntt.provenance import circumstances
 from bntt.weights import new_network

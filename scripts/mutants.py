@@ -152,7 +152,7 @@ BUGS = {
         ("rounded between norm and neuron", "self.norm(z.to(_wide(z)), start)", "self.norm(z, start)"),
         ("the norm moves before the neuron refuses", "        self.lif.check_settings()\n", ""),
     ],
-    ("processes.py", "test_processes.py -m 'not slow'"): [
+    ("machine/processes.py", "test_processes.py -m 'not slow'"): [
         ("all processes merge, whatever the group", "dist.all_gather(every, mine, group=group)", "dist.all_gather(every, mine)"),
         ("backward over all processes", "dist.all_reduce(together, group=ctx.group)", "dist.all_reduce(together)"),
         ("counts in float32", ".double()\n", "\n"),
@@ -317,7 +317,7 @@ BUGS = {
         ("the last batch counts alone", "norm.momentum = 1 / count", "norm.momentum = 1.0"),
         ("failures leave traces", "buffer.copy_(values)", "buffer.copy_(buffer)"),
     ],
-    ("files.py", "test_files.py"): [
+    ("machine/files.py", "test_files.py"): [
         ("renamed before it is on the disk", "                    flush(self.temporary)\n", ""),
         ("what is being written goes", "return not _runs(process)", "return True"),
     ],
@@ -325,7 +325,7 @@ BUGS = {
         ("half for a quarter", "grad / 4", "grad / 2"),
         ("odd edges forgotten", " if any(ctx.odd) else spread", " if False else spread"),
     ],
-    ("hardware.py", "test_hardware.py"): [
+    ("machine/hardware.py", "test_hardware.py"): [
         ("emulation taken for hardware", '{"amx_bf16", "avx512_bf16"}', '{"amx_bf16", "avx512_vnni"}'),
         ("last processor read", '.split("\\n\\n")[0]', '.split("\\n\\n")[-1]'),
     ],

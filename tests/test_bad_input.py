@@ -17,7 +17,7 @@ from safetensors.torch import load, save_file
 from bntt import vgg5
 from bntt.cli import main
 from bntt.config import recipe_names
-from bntt.errors import writing
+from bntt.machine.files import writing
 
 trained, run, refusal = command.trained, command.run, command.refusal
 

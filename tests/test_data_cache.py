@@ -14,10 +14,10 @@ import pytest
 import torch
 from made_up_cache import ARRAYS, CHUNK, ROWS, assert_whole, build, fill, refuse
 
-from bntt import files
 from bntt.data import cache, cache_build
 from bntt.data.cache import folder_of, verify
 from bntt.data.cache_build import read_meta, write_meta
+from bntt.machine import files
 
 
 @pytest.fixture(autouse=True)

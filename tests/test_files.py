@@ -9,14 +9,14 @@ import time
 
 import pytest
 
-from bntt import files
-from bntt.files import clear_leftovers, replacing
+from bntt.machine import files
+from bntt.machine.files import clear_leftovers, replacing
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no such signals there")
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys
-from bntt.files import replacing
+from bntt.machine.files import replacing
 with replacing(sys.argv[1]) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from bntt import hardware
+from bntt.machine import hardware
 
 CPUINFO = """processor\t: 0
 model name\t: Some Processor @ 2.00GHz

@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 from bntt import cli
-from bntt.errors import NotWritten, naming, writing
-from bntt.files import replacing
+from bntt.machine.files import NotWritten, naming, replacing, writing
 from bntt.option_types import expanded
 
 trained, run, refusal = command.trained, command.run, command.refusal

@@ -45,7 +45,7 @@ def test_every_module_is_imported_where_less_is_there():
         "for module in pkgutil.walk_packages(bntt.__path__, 'bntt.'):\n"
         "    if not module.name.endswith('__main__'):\n"
         "        importlib.import_module(module.name)\n"
-        "from bntt.shortage import free_memory\n"
+        "from bntt.machine.shortage import free_memory\n"
         "print(free_memory())\n"
     )
     assert done.returncode == 0, done.stderr

@@ -17,16 +17,17 @@ import torch.distributed as dist
 from small_runs import log, tensors
 from torch.nn import functional as F
 
-from bntt import BNTT, LIF, NormLIF, SharedBN, processes
+from bntt import BNTT, LIF, NormLIF, SharedBN
 from bntt.architectures import build
-from bntt.processes import merge_moments
+from bntt.machine import processes
+from bntt.machine.processes import merge_moments
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch without gloo")
 
 
 class Ranks(threading.local):
-    """What ``bntt.processes`` asks of ``torch.distributed``, for threads in place of
-    processes: each thread has a rank, and the collectives are gloo's own."""
+    """What ``bntt.machine.processes`` asks of ``torch.distributed``, for threads in place
+    of processes: each thread has a rank, and the collectives are gloo's own."""
 
     gloo: Any = None
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bntt import shortage
-from bntt.shortage import described, fitting, free_memory, ran_out
+from bntt.machine import shortage
+from bntt.machine.shortage import described, fitting, free_memory, ran_out
 
 trained, run, refusal = command.trained, command.run, command.refusal
 

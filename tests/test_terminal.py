@@ -10,9 +10,10 @@ import command
 import pytest
 from rich.table import Table
 
-from bntt import cli, strict_json, terminal
-from bntt.display import Display
-from bntt.extras import how_to_install
+from bntt import cli
+from bntt.machine import strict_json, terminal
+from bntt.machine.extras import how_to_install
+from bntt.machine.progress import Display
 from bntt.predict import Prediction
 from bntt.printing import print_predictions
 
@@ -39,7 +40,7 @@ def test_what_moves_the_cursor_is_escaped(text, said):
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_encoding_takes_any_name(encoding, tmp_path):
     code = (
-        "from bntt import terminal; terminal.prepare()\n"
+        "from bntt.machine import terminal; terminal.prepare()\n"
         "from bntt.predict import Prediction\n"
         "from bntt.printing import print_predictions\n"
         "name = 'ü \\u2026 \\udcff \\u732b [red]'\n"
@@ -205,7 +206,7 @@ def test_an_answer_that_cannot_be_written_is_said(tmp_path):
 
 @POSIX
 def test_a_closed_stream_is_no_file_of_ours(tmp_path):
-    code = "from bntt import terminal; terminal.prepare(); print(open('x', 'w').fileno())"
+    code = "from bntt.machine import terminal; terminal.prepare(); print(open('x', 'w').fileno())"
     done = subprocess.run(
         ["bash", "-c", f'"{sys.executable}" -c "{code}" 2>&-'],
         cwd=tmp_path,
@@ -239,7 +240,8 @@ def interrupted_twice(first, second):
     """Run a command that is interrupted while it works, and again while it cleans up."""
     code = (
         "import os, signal, sys, time\n"
-        "from bntt import cli, config\n"
+        "from bntt import config\n"
+        "from bntt import cli\n"
         "def names():\n"
         "    try:\n"
         f"        {first}\n"

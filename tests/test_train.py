@@ -30,7 +30,7 @@ from small_runs import (
 
 import bntt.train as training
 from bntt import checkpoint
-from bntt.interrupt import stoppable, unwinding
+from bntt.machine.interrupt import stoppable, unwinding
 from bntt.objective import learning_rate
 
 STEPS = RECIPE.epochs * PER_EPOCH

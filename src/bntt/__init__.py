@@ -2,14 +2,16 @@
 
 __version__ = "0.1.0"
 
-from . import startup  # noqa: F401 - first, before what takes seconds
+from .machine import startup  # noqa: F401 - first, before what takes seconds
+
+# isort: split
 from .architectures import build, register
 from .checkpoint import load
 from .checkpoint import save_network as save
 from .config import Recipe, load_recipe
 from .encode import Direct, Poisson
-from .hardware import keep_freed_memory
 from .interchange import load_reference
+from .machine.hardware import keep_freed_memory
 from .network import Network
 from .neuron import LIF, NormLIF, Readout
 from .norm import BNTT, NoNorm, SharedBN

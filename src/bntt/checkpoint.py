@@ -17,7 +17,7 @@ from torch import Tensor
 from . import header
 from .architectures import build
 from .description import LAYER_KEYS, NetworkConfig
-from .files import replacing
+from .machine.files import replacing
 from .network import Network
 from .twin import first_difference, same_kind
 

@@ -12,11 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from . import strict_json, terminal
 from .data_command import data as data_command
-from .errors import is_bad_input, one_line, writing
+from .machine import strict_json, terminal
+from .machine.errors import is_bad_input
+from .machine.files import writing
+from .machine.shortage import described, fitting, ran_out
+from .machine.terminal import one_line
 from .option_types import expanded
-from .shortage import described, fitting, ran_out
 
 FEWER_STEPS = "Ask for fewer with --num-steps, or for smaller files"
 FEWER_IMAGES = "Lower --batch-size or --num-steps"
@@ -103,9 +105,9 @@ def train(
     command += ["--device", device] if device != "auto" else []
     where = ["--data", str(data)] if data else []
     again = [*command, *where, "--resume"]
-    from .hardware import keep_freed_memory
+    from .machine.hardware import keep_freed_memory
+    from .machine.processes import leave
     from .printing import print_training
-    from .processes import leave
     from .train import train as run_recipe
 
     keep_freed_memory()
@@ -151,7 +153,7 @@ def evaluate(
 ) -> None:
     """Measure the accuracy after every time-step on the whole test set."""
     from .evaluate import evaluate_run
-    from .hardware import keep_freed_memory
+    from .machine.hardware import keep_freed_memory
     from .printing import bars_of, drawn, print_evaluation
 
     keep_freed_memory()
@@ -207,7 +209,7 @@ def predict(
     Of a picture the square in the middle counts, scaled to what the network was trained on.
     Recordings of an event camera are cut into windows if the training recordings were.
     """
-    from .hardware import keep_freed_memory
+    from .machine.hardware import keep_freed_memory
     from .predict import Unread, predict_run
     from .printing import print_predictions
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import strict_json, terminal
+from .machine import strict_json, terminal
 from .option_types import expanded
 from .report import check_target
 

@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from . import hardware
 from .answers import refuse_nonfinite
 from .batches import dataset_of
 from .config import Recipe
 from .data import Images
-from .display import Display
-from .errors import one_line
 from .evaluation import Evaluation
+from .machine import hardware
+from .machine.progress import Display
+from .machine.terminal import one_line
 from .modes import evaluating
 from .network import Network
 from .origin import Origin, check_evaluation, refuse_other_classes

@@ -9,7 +9,7 @@ from torch import Tensor
 from .board import Board
 from .checkpoint import first_nonfinite
 from .config import Recipe
-from .display import Display
+from .machine.progress import Display
 from .objective import learning_rate
 from .run_folder import RunFolder
 from .weights import Progress

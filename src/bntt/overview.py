@@ -10,9 +10,9 @@ from .data import Dataset, load
 from .data.cache import cache_folder, verify
 from .data.catalogue import CATALOGUE
 from .data.originals import Originals
-from .display import Display
+from .machine.progress import Display
+from .machine.terminal import Beside, shown
 from .report import event_sheet, image_sheet
-from .terminal import Beside, shown
 
 NAMED = 5
 """Files that are named where many are wrong."""

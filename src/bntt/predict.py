@@ -13,8 +13,8 @@ from torch import Tensor
 from .answers import refuse_nonfinite
 from .config import Recipe
 from .data.geometry import Geometry, recalled
-from .display import Display
-from .errors import one_line
+from .machine.progress import Display
+from .machine.terminal import one_line
 from .network import Network
 from .pictures import read_as_trained
 from .recordings import read_parts

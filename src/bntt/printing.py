@@ -9,11 +9,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from .errors import one_line
 from .evaluate import Evaluation
+from .machine.terminal import note, one_line, out, shown, table
 from .overview import Overview
 from .predict import Prediction
-from .terminal import note, out, shown, table
 
 FEW = 20
 """Classes, or digests, that are all printed."""

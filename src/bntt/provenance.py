@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from . import __version__
-from .hardware import processor
+from .machine.hardware import processor
 from .ops import backend_report
 
 PACKAGES = ("torch", "numpy", "numba", "safetensors", "accelerate")

@@ -9,8 +9,8 @@ from typing import Any
 
 from . import record
 from .config import Recipe, load_recipe
-from .errors import one_line
-from .files import replacing
+from .machine.files import replacing
+from .machine.terminal import one_line
 from .provenance import circumstances
 from .record import Info
 

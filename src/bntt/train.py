@@ -11,12 +11,15 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from . import checkpoint, hardware
+from . import checkpoint
 from .batches import Batches, dataset_of, generator
 from .config import Recipe
 from .evaluate import count_correct
-from .interrupt import stoppable, unwinding
 from .journal import Journal
+from .machine import hardware
+from .machine.interrupt import stoppable, unwinding
+from .machine.processes import refuse_half_a_launch, without_advice
+from .machine.terminal import note
 from .network import Network
 from .objective import (
     learning_rate,
@@ -26,9 +29,7 @@ from .objective import (
     restore_optimizer,
 )
 from .origin import Origin, check_resume
-from .processes import refuse_half_a_launch, without_advice
 from .run_folder import RunFolder
-from .terminal import note
 from .weights import Progress, hand_over, left_off, new_network, try_one
 
 SAVE_EVERY = 60.0

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .. import strict_json
-from ..files import replacing
-from ..hardware import processor
+from ..machine import strict_json
+from ..machine.files import replacing
+from ..machine.hardware import processor
 from ..provenance import commit
 from ..vgg import VGG
 from .contender.__main__ import versions

@@ -3,7 +3,7 @@
 from statistics import median
 from typing import Any
 
-from ..hardware import precision
+from ..machine.hardware import precision
 from .launch import run_job
 from .memory import fit
 from .plan import Setting

@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from ..terminal import shown
+from ..machine.terminal import shown
 from .plan import NAMES
 
 

@@ -16,8 +16,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..display import Display
-from ..extras import how_to_install
+from ..machine.extras import how_to_install
+from ..machine.progress import Display
 from .cache_build import (
     META,
     Fill,

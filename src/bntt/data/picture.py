@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from ..extras import how_to_install
+from ..machine.extras import how_to_install
 from .deep import in_eight_bits, strips
 from .jpeg import plain_pixels
 from .levels import Unsuited

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..terminal import shown
+from ..machine.terminal import shown
 from .cache import cache_folder, folder_of
 from .dataset import Dataset, Wanted
 from .decode import cached_images, mean_and_deviation

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ..arguments import floats, number, whole_number
+from ..machine.processes import merge_moments, merging
 from ..ops import moments
-from ..processes import merge_moments, merging
 from .elements import from_elements, to_elements
 
 

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..extras import how_to_install
-from ..files import replacing
+from ..machine.extras import how_to_install
+from ..machine.files import replacing
 
 
 def check_target(path: str | Path) -> None:

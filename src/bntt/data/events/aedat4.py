@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...config.values import LONGEST_SIDE
-from ...extras import how_to_install
+from ...machine.extras import how_to_install
 from .aedat4_worker import decode
 from .aedat_header import check_version
 from .file import check_recording

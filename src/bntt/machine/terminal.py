@@ -57,6 +57,17 @@ def shown(text: str) -> str:
     return "".join(_escaped(letter) for letter in text)
 
 
+def one_line(error: BaseException) -> str:
+    """The message, on one line, that ends like a sentence."""
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror:  # from the system: "[Errno 13] ..."
+        message = (
+            f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        )
+    line = " ".join(message.split()).rstrip(".")
+    return line if line.endswith(("?", "!")) else f"{line}."
+
+
 def out(line: str) -> None:
     """Print one line of the answer.
 

@@ -1,0 +1,1 @@
+"""What surrounds the program: processor, processes, memory, files, signals, terminal."""
