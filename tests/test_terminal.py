@@ -206,7 +206,10 @@ def test_an_answer_that_cannot_be_written_is_said(tmp_path):
 
 @POSIX
 def test_a_closed_stream_is_no_file_of_ours(tmp_path):
-    code = "from bntt.machine import terminal; terminal.prepare(); print(open('x', 'w').fileno())"
+    code = (
+        "from bntt.machine.terminal import prepare\n"
+        "prepare(); print(open('x', 'w').fileno())"
+    )
     done = subprocess.run(
         ["bash", "-c", f'"{sys.executable}" -c "{code}" 2>&-'],
         cwd=tmp_path,
