@@ -31,7 +31,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 """
 
 BUGS = {
-    ("surrogate.py", "test_surrogate.py"): [
+    ("ops/surrogate.py", "test_surrogate.py"): [
         ("fires at the threshold", "return (u > v_threshold)", "return (u >= v_threshold)"),
         ("1/v_threshold forgotten", "derivative(u / v_threshold - 1) / v_threshold", "derivative(u / v_threshold - 1)"),
         ("triangle's width ignored", "(1 - x.abs() * steepness)", "(1 - x.abs())"),
@@ -48,7 +48,7 @@ BUGS = {
         ("factor 2 of k2 missing", "(2 / count * dvar)", "(1 / count * dvar)"),
         ("gradient of the mean dropped", "+ from_var + from_mean", "+ from_var"),
     ],
-    ("ops/kernels.py", "test_moments.py test_ops.py"): [
+    ("ops/cpu/kernels.py", "test_moments.py test_ops.py"): [
         ("fires at the threshold", "fired = u > v_threshold\n        spikes", "fired = u >= v_threshold\n        spikes"),
         ("v0 overwritten", "v = scratch[: n1 - n0]", "v = v0[n0:n1] if len(v0) > 0 else scratch[: n1 - n0]"),
         ("last neuron unwritten", "spikes[n] = spike(fired, spikes[n])", "spikes[max(n, 1) - 1] = spike(fired, spikes[n])"),
@@ -67,18 +67,18 @@ BUGS = {
         ("last block counted as full", "n = float(min(rows, M - block * rows))", "n = float(rows)"),
         ("slope not about the mean", "centred = widen(z_r[c]) - mean_t[c]", "centred = widen(z_r[c])"),
     ],
-    ("ops/bits.py", "test_moments.py test_ops.py -k rounded"): [
+    ("ops/cpu/bfloat16.py", "test_moments.py test_ops.py -k rounded"): [
         ("bfloat16 cut off", "np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))", "np.uint32(0)"),
         ("ties away from even", "np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))", "np.uint32(0x8000)"),
         ("NaN carried over", "if value == value else np.uint16(0x7FC0)", "if value == value else np.uint16(rounded)"),
     ],
-    ("ops/cpu.py", "test_moments.py test_ops.py -k 'moments or threads or every_size'"): [
+    ("ops/cpu/__init__.py", "test_moments.py test_ops.py -k 'moments or threads or every_size'"): [
         ("blocks follow the threads", "max(1, BLOCK // max(1, C))", "max(1, BLOCK // max(1, C) // torch.get_num_threads())"),
         ("last block left out", "-(-M // _rows(C))", "max(1, M // _rows(C))"),
         ("factor 2 of k2 missing", "2 / M * dvar", "1 / M * dvar"),
         ("steepness for height", "*surrogate.constants", "*surrogate.constants[::-1]"),
     ],
-    ("ops/registered.py", "test_moments.py test_ops.py test_compile.py -k 'moments or learns or operator'"): [
+    ("ops/autograd.py", "test_moments.py test_ops.py test_compile.py -k 'moments or learns or operator'"): [
         ("final gradient dropped", "dv = dv if ctx.keep_state else None", "dv = None"),
         ("mean and variance swapped", "moments_backward, z, dz, mean, dmean, dvar,", "moments_backward, z, dz, mean, dvar, dmean,"),
         ("reset always detached", "*settings, keep_state, asked = settings", "*settings, keep_state, asked = settings\n        settings[1] = True"),
@@ -91,27 +91,27 @@ BUGS = {
         ("shape of v0 unchecked", "v0 is not None and v0.shape != (M, C)", "False"),
         ("type unchecked", "value.dtype != dtype or value.device", "value.device"),
     ],
-    ("ops/registered.py", "test_ops_registered.py"): [
+    ("ops/autograd.py", "test_ops_registered.py"): [
         ("layout taken on trust", "None if tensor is None else tensor.contiguous()", "tensor"),
     ],
-    ("ops/kernels.py", "test_fuzz_ops.py test_ops_learned.py"): [
+    ("ops/cpu/kernels.py", "test_fuzz_ops.py test_ops_learned.py"): [
         ("NaN is no slope", "zero if above < zero else above", "max(zero, above)"),
         ("infinity resets to rest", "spikes[n] = spike(fired, spikes[n])\n        v[n] = u * zero", "spikes[n] = spike(fired, spikes[n])\n        v[n] = zero"),
         ("an unread membrane passes zeros", "passes, heard = t < T - 1 or len(dv_last) > 0,", "passes, heard = True,"),
         ("the threshold hears no reset", "    if reset == SOFT:\n        for n in range(len(u)):\n            total", "    if False:\n        for n in range(len(u)):\n            total"),
     ],
-    ("ops/kernel_cache.py", "test_kernel_cache.py test_threads.py -k 'damage or source or disk or written'"): [
+    ("ops/cpu/kernel_cache.py", "test_kernel_cache.py test_threads.py -k 'damage or source or disk or written'"): [
         ("damage trusted", "if digest == _digest(body) else None", "if True else None"),
         ("stale code trusted", "b\"\".join((folder / name).read_bytes() for name in SOURCES)", "b\"\""),
         ("needs a place for its cache", "except RuntimeError", "except KeyError"),
         ("a full disk ends it", "except OSError as error", "except KeyError as error"),
     ],
-    ("ops/select.py", "test_ops_errors.py"): [
+    ("ops/backends.py", "test_ops_errors.py"): [
         ("backend never ends", "        _blocks.set(tuple(other", "        tuple((other"),
         ("always the reference", "return cpu if", "return reference if"),
         ("auto loses to the environment", "    if _blocks.get():", "    if _blocks.get() and _blocks.get()[-1][0] != \"auto\":"),
     ],
-    ("ops/threads.py", "test_threads.py -k 'blocks or fork or fails'"): [
+    ("ops/cpu/threads.py", "test_threads.py -k 'blocks or fork or fails'"): [
         ("torch's threads ignored", "min(torch.get_num_threads(), blocks)", "min(2, blocks)"),
         ("errors lost", "                helper.result()", "                helper.exception()"),
         ("needs threads to finish", "    except RuntimeError:", "    except KeyError:"),
@@ -136,7 +136,7 @@ BUGS = {
     ("norm/rivals.py", "test_norm.py"): [
         ("pooled count forgotten", "var[None]), self.num_steps", "var[None]), 1"),
     ],
-    ("norm/elements.py", "test_norm.py"): [
+    ("ops/__init__.py", "test_norm.py"): [
         ("batch taken for channel", "x.movedim(2, -1).flatten", "x.movedim(1, -1).flatten"),
     ],
     ("neuron.py", "test_neuron.py"): [
@@ -360,8 +360,8 @@ def caught_by(file: str, tests: str, old: str = "", new: str = "") -> str | None
         (copy / file).write_text(
             source.replace(old, new) if old else source, encoding="utf-8"
         )
-        if file in ("ops/kernels.py", "ops/bits.py"):  # compiled anew
-            shutil.rmtree(copy / "ops" / "__pycache__", ignore_errors=True)
+        if file in ("ops/cpu/kernels.py", "ops/cpu/bfloat16.py"):  # compiled anew
+            shutil.rmtree(copy / "ops" / "cpu" / "__pycache__", ignore_errors=True)
         return first_failure(folder, tests)
 
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from present import present
 
-from bntt import encode, pool, surrogate
-from bntt.autograd import Function
-from bntt.ops import registered
+from bntt import encode, pool
+from bntt.ops import autograd, surrogate
+from bntt.ops.function import Function
 
 OURS = [
     *(encode._Fire, pool._AveragePool, surrogate._Fire),
-    *(registered.Moments, registered.AffineLIF, registered._Once),
+    *(autograd.Moments, autograd.AffineLIF, autograd._Once),
 ]
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from small_runs import same, tensors
 
 from bntt import checkpoint, header
-from bntt.surrogate import ATan
+from bntt.ops.surrogate import ATan
 from bntt.vgg import vgg5
 
 CONFIG = {

@@ -18,7 +18,7 @@ from fuzzing import CASES
 import bntt
 from bntt import BNTT, LIF, NoNorm, NormLIF, SharedBN, backend
 from bntt.encode import Direct, Events, Pixels, Poisson, Rows
-from bntt.surrogate import ATan, FastSigmoid, Rectangle, Triangle
+from bntt.ops.surrogate import ATan, FastSigmoid, Rectangle, Triangle
 
 PACKAGE = Path(bntt.__file__).parent
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 import bntt
-from bntt.ops import kernel_cache
-from bntt.ops.kernel_cache import CheckedFiles
+from bntt.ops.cpu import kernel_cache
+from bntt.ops.cpu.kernel_cache import CheckedFiles
 
 SOURCE = Path(bntt.__file__).parent
 STEP = """
 import torch
-from bntt.ops import kernels, moments
+from bntt.ops import moments
+from bntt.ops.cpu import kernels
 print(*(x.item() for x in moments(torch.tensor([[[1.0], [3.0]]]))[1:]))
 print(sum(sum(kernel.stats.cache_misses.values()) for kernel in vars(kernels).values()
           if hasattr(kernel, "stats")))
@@ -99,7 +100,7 @@ def test_every_file_may_be_damaged_in_every_way(kept, monkeypatch):
 @pytest.mark.parametrize("source", kernel_cache.SOURCES)
 def test_a_change_of_any_source_is_compiled(source, tmp_path, monkeypatch):
     for name in kernel_cache.SOURCES:
-        shutil.copy(SOURCE / "ops" / name, tmp_path)
+        shutil.copy(SOURCE / "ops" / "cpu" / name, tmp_path)
     monkeypatch.setattr(kernel_cache, "__file__", str(tmp_path / "kernel_cache.py"))
     files = CheckedFiles(tmp_path, "kernel")
     kernel_cache._made_by.cache_clear()
@@ -119,10 +120,10 @@ def test_a_change_of_any_source_is_compiled(source, tmp_path, monkeypatch):
 
 def test_all_sources_of_kernels_are_known():
     """Whatever kernels.py imports of this package decides their machine code."""
-    text = (SOURCE / "ops" / "kernels.py").read_text(encoding="utf-8")
+    text = (SOURCE / "ops" / "cpu" / "kernels.py").read_text(encoding="utf-8")
     imported = [line.split()[1] for line in text.splitlines() if line.startswith("from .")]
-    assert imported == [".", ".bits"]  # the first is kernel_cache itself
-    assert kernel_cache.SOURCES == ("bits.py", "kernels.py")
+    assert imported == [".", ".bfloat16"]  # the first is kernel_cache itself
+    assert kernel_cache.SOURCES == ("bfloat16.py", "kernels.py")
 
 
 def test_a_full_disk_is_said_once_and_ends_nothing(tmp_path, monkeypatch, caplog):

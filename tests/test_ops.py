@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bntt import ATan, FastSigmoid, Rectangle, Triangle, backend
-from bntt.norm import to_elements
-from bntt.ops import affine_lif, cpu, kernels, moments, reference
+from bntt.ops import affine_lif, cpu, moments, reference, to_elements
+from bntt.ops.cpu import kernels
 from strategies import DTYPES, SHAPES, affine_lif_inputs
 
 SURROGATES = [

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from bntt import LIF, Triangle, backend, backend_report, ops
-from bntt.ops import affine_lif, moments, select
-from bntt.surrogate import Surrogate
+from bntt.ops import affine_lif, backends, moments
+from bntt.ops.surrogate import Surrogate
 
 pytestmark = pytest.mark.usefixtures("as_user")
 
@@ -70,15 +70,15 @@ def test_the_compiled_kernels_refuse_other_types():
 
 def test_the_nearest_override_wins_and_ends(monkeypatch):
     z = torch.zeros(1, 2, 1)
-    assert select.provider_name(z) == "cpu"
+    assert backends.provider_name(z) == "cpu"
     monkeypatch.setenv("BNTT_BACKEND", "reference")
-    assert select.provider_name(z) == backend_report()["override"] == "reference"
+    assert backends.provider_name(z) == backend_report()["override"] == "reference"
     with backend("cpu"):
-        assert select.provider_name(z) == backend_report()["override"] == "cpu"
-    assert select.provider_name(z) == "reference"
+        assert backends.provider_name(z) == backend_report()["override"] == "cpu"
+    assert backends.provider_name(z) == "reference"
     with pytest.raises(ValueError, match="one number"), backend("cpu"):
         affine_lif(**arguments() | {"a": torch.ones(1, 1)}, leak=0.9)
-    assert select.provider_name(z) == "reference"  # an error ends it too
+    assert backends.provider_name(z) == "reference"  # an error ends it too
 
 
 def test_the_report_says_what_runs_and_why():
@@ -93,7 +93,7 @@ def test_the_report_says_what_runs_and_why():
 def test_the_backend_asked_for_is_the_one_that_runs(provider, monkeypatch):
     called = []
     for name in ("reference", "cpu"):
-        module = getattr(select, name)
+        module = getattr(backends, name)
         monkeypatch.setattr(
             module, "moments", lambda z, name=name, real=module.moments: (
                 called.append(name), real(z))[1]
@@ -107,10 +107,10 @@ def test_auto_wins_over_the_environment(monkeypatch):
     z = torch.zeros(1, 2, 1)
     monkeypatch.setenv("BNTT_BACKEND", "reference")
     with backend("auto"):
-        assert select.provider_name(z) == "cpu"
+        assert backends.provider_name(z) == "cpu"
         assert backend_report()["override"] == "auto"
     monkeypatch.setenv("BNTT_BACKEND", "")  # as good as none
-    assert select.provider_name(z) == "cpu"
+    assert backends.provider_name(z) == "cpu"
 
 
 def test_blocks_that_end_in_any_order_leave_nothing_behind():
@@ -118,23 +118,23 @@ def test_blocks_that_end_in_any_order_leave_nothing_behind():
     first, second = backend("reference"), backend("cpu")
     first.__enter__()
     second.__enter__()
-    assert select.wanted() == "cpu"
+    assert backends.wanted() == "cpu"
     first.__exit__(None, None, None)
-    assert select.wanted() == "cpu"
+    assert backends.wanted() == "cpu"
     second.__exit__(None, None, None)
-    assert select.wanted() == "auto"
+    assert backends.wanted() == "auto"
 
     def inside(name):
         with backend(name):
-            yield select.provider_name(z)
-            yield select.provider_name(z)
+            yield backends.provider_name(z)
+            yield backends.provider_name(z)
 
     one, two = inside("reference"), inside("cpu")
     assert [next(one), next(two)] == ["reference", "cpu"]
     one.close()
     assert next(two) == "cpu"
     two.close()
-    assert select.wanted() == "auto"
+    assert backends.wanted() == "auto"
 
 
 def test_a_block_is_of_its_thread_alone():
@@ -144,17 +144,17 @@ def test_a_block_is_of_its_thread_alone():
         with backend("reference"):
             inside.set()
             leave.wait(20)
-            seen.append(select.wanted())
+            seen.append(backends.wanted())
 
     thread = threading.Thread(target=other)
     thread.start()
     assert inside.wait(20)
-    assert select.wanted() == "auto"
+    assert backends.wanted() == "auto"
     with backend("cpu"):
         leave.set()
         thread.join()
         assert seen == ["reference"]
-        assert select.wanted() == "cpu"
+        assert backends.wanted() == "cpu"
 
 
 @pytest.mark.parametrize(("forward", "later"), [("cpu", "reference"), ("reference", "cpu")])
@@ -162,7 +162,7 @@ def test_backward_runs_where_forward_ran(forward, later, monkeypatch):
     called = []
 
     def watch(name, function):
-        module = getattr(select, name)
+        module = getattr(backends, name)
         real = getattr(module, function)
 
         def spy(*args, **kwargs):

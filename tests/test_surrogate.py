@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bntt import surrogate
-from bntt.surrogate import ATan, FastSigmoid, Rectangle, Surrogate, Triangle
+from bntt.ops import surrogate
+from bntt.ops.surrogate import ATan, FastSigmoid, Rectangle, Surrogate, Triangle
 
 EVERY = [
     Triangle(),

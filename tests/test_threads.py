@@ -14,7 +14,8 @@ import pytest
 import torch
 
 import bntt
-from bntt.ops import affine_lif, cpu, moments, threads
+from bntt.ops import affine_lif, cpu, moments
+from bntt.ops.cpu import threads
 
 SHAPE = (2, 2600, 33)  # more than five blocks
 
@@ -113,7 +114,7 @@ def test_kernels_are_compiled_where_nothing_can_be_written(tmp_path):
     source = Path(bntt.__file__).parent
     shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__"))
     # a file in the place of each folder that numba might write to: root may write anywhere
-    for place in (package / "ops" / "__pycache__", tmp_path / "home"):
+    for place in (package / "ops" / "cpu" / "__pycache__", tmp_path / "home"):
         place.touch()
     program = """
 import torch, bntt
@@ -128,7 +129,8 @@ print(bntt.__file__, *moments(torch.tensor([[[1.0], [3.0]]]))[1:])
 def test_kernels_are_kept_on_disk(tmp_path):
     program = """
 import torch
-from bntt.ops import moments, kernels
+from bntt.ops import moments
+from bntt.ops.cpu import kernels
 moments(torch.zeros(1, 2, 1))
 print(sum(kernels.block_moments.stats.cache_hits.values()))
 """

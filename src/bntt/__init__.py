@@ -16,9 +16,9 @@ from .network import Network
 from .neuron import LIF, NormLIF, Readout
 from .norm import BNTT, NoNorm, SharedBN
 from .ops import backend, backend_report
+from .ops.surrogate import ATan, FastSigmoid, Rectangle, Triangle
 from .running_statistics import update_statistics
 from .sequence import SequenceNet
-from .surrogate import ATan, FastSigmoid, Rectangle, Triangle
 from .vgg import VGG, vgg5, vgg7, vgg9, vgg11
 
 __all__ = [

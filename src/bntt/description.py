@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, no_type_check
 import numpy as np
 
 from . import encode
-from .arguments import real, said, whole_number, yes_or_no
-from .surrogate import KINDS, Surrogate, Triangle, from_config
+from .ops.arguments import real, said, whole_number, yes_or_no
+from .ops.surrogate import KINDS, Surrogate, Triangle, from_config
 
 if TYPE_CHECKING:  # the data rooms load much that a network does not need
     from .data.geometry import Geometry

@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from . import norm
-from .arguments import has_values, whole_number
 from .description import LAYER_KEYS, NetworkConfig, encoder_name
 from .encode import Encoder
 from .layer_values import of_layers, own_arguments, value_of
 from .neuron import LIF, NormLIF, Readout
+from .ops.arguments import has_values, whole_number
 
 
 class Network(nn.Module):

@@ -45,7 +45,7 @@ def commit() -> str:
     try:
         run = {"capture_output": True, "encoding": "utf-8", "check": True, "cwd": here}
         # an installed copy may lie inside somebody else's repository
-        subprocess.run(["git", "ls-files", "--error-unmatch", "surrogate.py"], **run)
+        subprocess.run(["git", "ls-files", "--error-unmatch", "provenance.py"], **run)
         commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
         changed = subprocess.run(["git", "status", "--porcelain", "."], **run).stdout
         return commit + ("+" if changed else "")

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .arguments import said
 from .modes import training
 from .network import Network
 from .norm import TemporalNorm
+from .ops.arguments import said
 
 
 @torch.no_grad()

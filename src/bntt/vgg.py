@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .arguments import is_mapped
 from .network import Network
+from .ops.arguments import is_mapped
 from .pool import average_pool
 
 PLANS: dict[str, dict[str, Any]] = {

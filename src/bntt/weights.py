@@ -16,9 +16,9 @@ from .data import Dataset
 from .modes import evaluating
 from .network import Network
 from .norm import TemporalNorm
+from .ops.surrogate import Triangle
 from .origin import refuse_other_classes
 from .run_folder import RunFolder
-from .surrogate import Triangle
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..arguments import FLOATS
+from ..ops.arguments import FLOATS
 from ..vgg import PLANS, VGG
 from .pickled import state_dict
 

@@ -8,7 +8,6 @@ says over which time-steps the moments are pooled, and turns ``[T, C]`` numbers 
 from collections.abc import Callable
 
 from .bntt import BNTT
-from .elements import from_elements, to_elements
 from .rivals import NoNorm, SharedBN
 from .temporal import TemporalNorm
 
@@ -17,9 +16,7 @@ __all__ = [
     "NoNorm",
     "SharedBN",
     "TemporalNorm",
-    "from_elements",
     "make",
-    "to_elements",
 ]
 
 NORMS: dict[str, Callable[..., TemporalNorm]] = {

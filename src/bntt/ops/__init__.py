@@ -12,14 +12,35 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..arguments import yes_or_no
-from ..surrogate import Surrogate, Triangle, check_surrogate, is_built_in
 from . import reference
+from .arguments import yes_or_no
+from .autograd import AffineLIF, Moments
+from .backends import backend, backend_report, provider_name
 from .checks import check_moments, check_neuron, check_scan, readable
-from .registered import AffineLIF, Moments
-from .select import backend, backend_report, provider_name
+from .surrogate import Surrogate, Triangle, check_surrogate, is_built_in
 
-__all__ = ["affine_lif", "backend", "backend_report", "check_neuron", "moments"]
+__all__ = [
+    "affine_lif",
+    "backend",
+    "backend_report",
+    "check_neuron",
+    "from_elements",
+    "moments",
+    "to_elements",
+]
+
+
+def to_elements(x: Float[Tensor, "T N C *S"]) -> Float[Tensor, "T M C"]:
+    """``[T, M, C]``: a view where the channel is fastest in memory (channels_last)."""
+    return x.movedim(2, -1).flatten(1, -2)
+
+
+def from_elements(
+    y: Float[Tensor, "T M C"], shape: torch.Size
+) -> Float[Tensor, "T N C *S"]:
+    """Undo :func:`to_elements`, as a view."""
+    T, N, C, *space = shape
+    return y.reshape(T, N, *space, C).movedim(-1, 2)
 
 
 def moments(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..arguments import choice, floats, real
+from .arguments import choice, floats, real
 from .reference import accumulator
 
 RESETS = ("soft", "hard", "none")

@@ -9,7 +9,7 @@ are differentiable by autograd; the two backward functions are the same derivati
 import torch
 from torch import Tensor
 
-from ..surrogate import Surrogate
+from .surrogate import Surrogate
 
 
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:

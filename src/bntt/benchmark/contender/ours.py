@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from ...ops.surrogate import Triangle
 from ...pool import average_pool
-from ...surrogate import Triangle
 from ...vgg import VGG
 from .job import Job
 

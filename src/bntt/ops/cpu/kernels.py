@@ -13,7 +13,7 @@ import numpy as np
 from numba import config, njit
 
 from . import kernel_cache
-from .bits import narrow, spike, widen
+from .bfloat16 import narrow, spike, widen
 
 COMPILED = not config.DISABLE_JIT  # pyright: ignore[reportAttributeAccessIssue]
 """Whether there are kernels: Numba can be told, for debugging, to compile nothing."""

@@ -9,7 +9,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from . import cpu, kernels, reference
+from . import cpu, reference
+from .cpu import kernels
 
 CPU_DTYPES = {torch.float32, torch.bfloat16, torch.float64}
 BACKENDS = ("auto", "reference", "cpu")

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..reference import accumulator
 from ..surrogate import Surrogate
 from . import kernels
-from .reference import accumulator
 from .threads import run_blocks
 
 BLOCK = 16384

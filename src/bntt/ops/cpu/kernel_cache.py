@@ -20,7 +20,7 @@ import numba
 from numba.core.caching import FunctionCache, NullCache
 from numba.core.serialize import dumps
 
-SOURCES = ("bits.py", "kernels.py")
+SOURCES = ("bfloat16.py", "kernels.py")
 
 
 def keep(dispatcher: Any) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .arguments import number
-from .autograd import Function
+from .function import Function
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def check_surrogate(value: Any) -> None:
     if not isinstance(value, Surrogate):
         raise TypeError(
             f"`surrogate` must be one such as Triangle(), or an instance of a class of "
-            f"your own derived from bntt.surrogate.Surrogate, got {value!r}."
+            f"your own derived from bntt.ops.surrogate.Surrogate, got {value!r}."
         )
 
 

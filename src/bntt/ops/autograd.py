@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..autograd import Function
-from ..surrogate import Triangle, from_parameters
 from . import vmapped
+from .backends import provider
 from .checks import check_like, check_moments, check_scan, check_shapes
+from .function import Function
 from .reference import accumulator
-from .select import provider
+from .surrogate import Triangle, from_parameters
 
 LIBRARY = torch.library.Library("bntt", "DEF")
 NEURON = "float leak, float v_threshold, str reset"
