@@ -117,14 +117,14 @@ BUGS = {
         ("needs threads to finish", "    except RuntimeError:", "    except KeyError:"),
         ("dead threads after a fork", "after_in_child=_pools.clear", "after_in_child=int"),
     ],
-    ("norm/bntt.py", "test_norm.py test_windows.py"): [
+    ("layers/norm/bntt.py", "test_norm.py test_windows.py"): [
         ("wrong eps", "        eps: float = 1e-4,\n", "        eps: float = 1e-5,\n"),
         ("gain of the wrong window", "self.weight[rows]", "self.weight[: rows.stop - rows.start]"),
         ("a window begins with the part", "first = steps.start - rows.start * self.window", "first = 0"),
         ("windows counted as one step", "var.reshape(shape)), self.window", "var.reshape(shape)), 1"),
         ("half windows trained", "if self.training and (steps", "if False and (steps"),
     ],
-    ("norm/temporal.py", "test_norm.py"): [
+    ("layers/norm/temporal.py", "test_norm.py"): [
         ("momentum swapped", "running_mean.dtype), self.momentum", "running_mean.dtype), 1 - self.momentum"),
         ("running variance biased", "(count / (count - 1))", "1.0"),
         ("running variance never moves", "running_var.lerp_(", "running_var.lerp("),
@@ -133,20 +133,20 @@ BUGS = {
         ("pooled spread lost", "var + (mean - over[:, None]).square()", "var"),
         ("one element has a variance", "if count < 2:", "if count < 1:"),
     ],
-    ("norm/rivals.py", "test_norm.py"): [
+    ("layers/norm/baselines.py", "test_norm.py"): [
         ("pooled count forgotten", "var[None]), self.num_steps", "var[None]), 1"),
     ],
     ("ops/__init__.py", "test_norm.py"): [
         ("batch taken for channel", "x.movedim(2, -1).flatten", "x.movedim(1, -1).flatten"),
     ],
-    ("neuron.py", "test_neuron.py"): [
+    ("layers/neuron.py", "test_neuron.py"): [
         ("sum read out, not mean", ".cumsum(0) / steps", ".cumsum(0)"),
         ("surrogate forgotten", "surrogate=self.surrogate,\n            keep", "surrogate=Triangle(),\n            keep"),
         ("membrane not passed on", "self.lif.scan(flat, a, b, v, return_state)", "self.lif.scan(flat, a, b, None, return_state)"),
         ("every chunk the first", "to_elements(z), start)", "to_elements(z), start and 0)"),
         ("membrane of any shape", "        _check_state(current, v)\n", ""),
     ],
-    ("neuron.py", "test_hooks.py test_layer_errors.py"): [
+    ("layers/neuron.py", "test_hooks.py test_layer_errors.py"): [
         ("hooks never fire", "        or module._forward_hooks\n", ""),
         ("another forward ignored", "type(module).forward is not kind.forward", "False"),
         ("rounded between norm and neuron", "self.norm(z.to(_wide(z)), start)", "self.norm(z, start)"),
@@ -161,7 +161,7 @@ BUGS = {
     ("vgg.py", "test_layer_errors.py -k batch"): [
         ("first layers move before the last refuses", "        self._check_batch(N)\n", ""),
     ],
-    ("encode.py", "test_encode.py test_encode_gradient.py"): [
+    ("layers/encode.py", "test_encode.py test_encode_gradient.py"): [
         ("sign lost", "return sign * (", "return sign.abs() * ("),
         ("rescale ignored", "torch.full((), self.rescale,", "torch.full((), 2.0,"),
         ("equality silent", "(r * scale <= size)", "(r * scale < size)"),
@@ -321,7 +321,7 @@ BUGS = {
         ("renamed before it is on the disk", "                    flush(self.temporary)\n", ""),
         ("what is being written goes", "return not _runs(process)", "return True"),
     ],
-    ("pool.py", "test_vgg.py -k pooling"): [
+    ("layers/pool.py", "test_vgg.py -k pooling"): [
         ("half for a quarter", "grad / 4", "grad / 2"),
         ("odd edges forgotten", " if any(ctx.odd) else spread", " if False else spread"),
     ],

@@ -2,8 +2,8 @@
 
 from typing import TypeVar
 
+from bntt.layers.neuron import NormLIF
 from bntt.network import Network
-from bntt.neuron import NormLIF
 from bntt.predict import Prediction, Unread
 
 Value = TypeVar("Value")

@@ -21,11 +21,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [  # a room may import only from floors below its own
     {"machine", "option_types"},
     {"ops", "answers", "modes", "record"},
-    {"encode", "config", "pool"},
+    {"layers", "config"},
     {"data", "board"},
     {"description", "batches", "pictures", "recordings", "report"},
-    {"norm", "provenance", "overview", "origin", "evaluation"},
-    {"neuron"},
+    {"provenance", "overview", "origin", "evaluation"},
     {"layer_values", "header", "twin"},
     {"network"},
     {"vgg", "sequence", "running_statistics"},

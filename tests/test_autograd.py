@@ -6,7 +6,7 @@ import pytest
 import torch
 from present import present
 
-from bntt import encode, pool
+from bntt.layers import encode, pool
 from bntt.ops import autograd, surrogate
 from bntt.ops.function import Function
 

@@ -13,8 +13,8 @@ import torch
 
 import bntt
 from bntt import BNTT, LIF, NormLIF, SharedBN, backend, vgg5
+from bntt.layers.pool import average_pool
 from bntt.ops.surrogate import Surrogate, Triangle
-from bntt.pool import average_pool
 
 OPS = torch.ops.bntt
 # checkers of shapes break graphs, so what compiles runs in a process without them

@@ -34,7 +34,7 @@ from bntt import (
     vgg5,
 )
 from bntt.data.geometry import Geometry
-from bntt.encode import Events, Pixels, Rows
+from bntt.layers.encode import Events, Pixels, Rows
 
 pytestmark = pytest.mark.usefixtures("as_user")  # to see the library's own errors
 

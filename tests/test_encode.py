@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bntt import Direct, Poisson, encode
+from bntt import Direct, Poisson
+from bntt.layers import encode
 
 SEEDS = st.integers(0, 2**31)
 

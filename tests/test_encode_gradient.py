@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from bntt import BNTT, LIF, Direct, NormLIF, Poisson
 from bntt.data import load
-from bntt.encode import Pixels, Rows
+from bntt.layers.encode import Pixels, Rows
 
 
 def seeded(seed):

@@ -17,7 +17,7 @@ from fuzzing import CASES
 
 import bntt
 from bntt import BNTT, LIF, NoNorm, NormLIF, SharedBN, backend
-from bntt.encode import Direct, Events, Pixels, Poisson, Rows
+from bntt.layers.encode import Direct, Events, Pixels, Poisson, Rows
 from bntt.ops.surrogate import ATan, FastSigmoid, Rectangle, Triangle
 
 PACKAGE = Path(bntt.__file__).parent

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bntt import BNTT, NoNorm, SharedBN, backend
-from bntt.norm import NORMS, TemporalNorm, make
+from bntt.layers.norm import NORMS, TemporalNorm, make
 from bntt.ops import from_elements, to_elements
 
 SHAPES = st.tuples(*[st.integers(2, 5)] * 3, st.sampled_from([(), (3,), (1, 1), (2, 5)]))

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from bntt import BNTT, LIF, SequenceNet, build, checkpoint
-from bntt.encode import Pixels, make
+from bntt.layers.encode import Pixels, make
 from bntt.sequence import Delayed
 
 

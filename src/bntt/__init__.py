@@ -9,12 +9,12 @@ from .architectures import build, register
 from .checkpoint import load
 from .checkpoint import save_network as save
 from .config import Recipe, load_recipe
-from .encode import Direct, Poisson
 from .interchange import load_reference
+from .layers.encode import Direct, Poisson
+from .layers.neuron import LIF, NormLIF, Readout
+from .layers.norm import BNTT, NoNorm, SharedBN
 from .machine.hardware import keep_freed_memory
 from .network import Network
-from .neuron import LIF, NormLIF, Readout
-from .norm import BNTT, NoNorm, SharedBN
 from .ops import backend, backend_report
 from .ops.surrogate import ATan, FastSigmoid, Rectangle, Triangle
 from .running_statistics import update_statistics

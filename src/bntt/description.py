@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, no_type_check
 
 import numpy as np
 
-from . import encode
+from .layers import encode
 from .ops.arguments import real, said, whole_number, yes_or_no
 from .ops.surrogate import KINDS, Surrogate, Triangle, from_config
 

@@ -5,8 +5,8 @@ from dataclasses import fields
 from typing import Any
 
 from .description import NetworkConfig
-from .neuron import LIF, NormLIF
-from .norm import NORMS
+from .layers.neuron import LIF, NormLIF
+from .layers.norm import NORMS
 
 
 def value_of(name: str, where: str, layer: NormLIF) -> Any:

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from . import norm
 from .description import LAYER_KEYS, NetworkConfig, encoder_name
-from .encode import Encoder
 from .layer_values import of_layers, own_arguments, value_of
-from .neuron import LIF, NormLIF, Readout
+from .layers import norm
+from .layers.encode import Encoder
+from .layers.neuron import LIF, NormLIF, Readout
 from .ops.arguments import has_values, whole_number
 
 

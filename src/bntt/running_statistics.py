@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .layers.norm import TemporalNorm
 from .modes import training
 from .network import Network
-from .norm import TemporalNorm
 from .ops.arguments import said
 
 

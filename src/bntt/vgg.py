@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .layers.pool import average_pool
 from .network import Network
 from .ops.arguments import is_mapped
-from .pool import average_pool
 
 PLANS: dict[str, dict[str, Any]] = {
     "vgg5": {"convs": "64 A 128 128 A", "hidden": 512, "global_pool": False},

@@ -13,9 +13,9 @@ from . import checkpoint
 from .architectures import build
 from .config import Recipe
 from .data import Dataset
+from .layers.norm import TemporalNorm
 from .modes import evaluating
 from .network import Network
-from .norm import TemporalNorm
 from .ops.surrogate import Triangle
 from .origin import refuse_other_classes
 from .run_folder import RunFolder

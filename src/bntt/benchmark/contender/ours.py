@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from ...layers.pool import average_pool
 from ...ops.surrogate import Triangle
-from ...pool import average_pool
 from ...vgg import VGG
 from .job import Job
 

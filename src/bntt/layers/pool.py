@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .ops.arguments import floats
-from .ops.function import Function
+from ..ops.arguments import floats
+from ..ops.function import Function
 
 
 def average_pool(x: Tensor) -> Tensor:

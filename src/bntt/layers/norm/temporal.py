@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..machine.processes import merge_moments, merging
-from ..ops import from_elements, moments, to_elements
-from ..ops.arguments import floats, number, whole_number
+from ...machine.processes import merge_moments, merging
+from ...ops import from_elements, moments, to_elements
+from ...ops.arguments import floats, number, whole_number
 
 
 class TemporalNorm(nn.Module):

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from .ops.arguments import choice, floats, has_values, number, whole_number
-from .ops.function import Function
+from ..ops.arguments import choice, floats, has_values, number, whole_number
+from ..ops.function import Function
 
 Images = Float[Tensor, "N C H W"]
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..ops.arguments import whole_number
+from ...ops.arguments import whole_number
 from .temporal import TemporalNorm, pooled
 
 

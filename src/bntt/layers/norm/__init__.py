@@ -7,8 +7,8 @@ says over which time-steps the moments are pooled, and turns ``[T, C]`` numbers 
 
 from collections.abc import Callable
 
+from .baselines import NoNorm, SharedBN
 from .bntt import BNTT
-from .rivals import NoNorm, SharedBN
 from .temporal import TemporalNorm
 
 __all__ = [

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+from ..ops import affine_lif, check_neuron, from_elements, to_elements
+from ..ops.arguments import floats, yes_or_no
+from ..ops.surrogate import Surrogate, Triangle, check_surrogate
 from .norm import TemporalNorm
-from .ops import affine_lif, check_neuron, from_elements, to_elements
-from .ops.arguments import floats, yes_or_no
-from .ops.surrogate import Surrogate, Triangle, check_surrogate
 
 Sequence = Float[Tensor, "T N *S"]
 State = Float[Tensor, " N *S"]

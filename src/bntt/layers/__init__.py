@@ -1,0 +1,1 @@
+"""Layers: coding of images, temporal norms, neurons, pooling."""
