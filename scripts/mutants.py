@@ -158,7 +158,7 @@ BUGS = {
         ("counts in float32", ".double()\n", "\n"),
         ("every process counts the same", "shares = counts / counts.sum(0)", "shares = torch.ones_like(counts) / len(counts)"),
     ],
-    ("vgg.py", "test_layer_errors.py -k batch"): [
+    ("networks/vgg.py", "test_layer_errors.py -k batch"): [
         ("first layers move before the last refuses", "        self._check_batch(N)\n", ""),
     ],
     ("layers/encode.py", "test_encode.py test_encode_gradient.py"): [
@@ -171,16 +171,16 @@ BUGS = {
         ("rescale forgotten in backward", "(grad / scale)", "grad"),
         ("NaN let in", "not torch.isfinite(images).all()", "torch.isinf(images).any()"),
     ],
-    ("vgg.py", "test_vgg.py test_parity.py -k 'not float32'"): [
+    ("networks/vgg.py", "test_vgg.py test_parity.py -k 'not float32'"): [
         ("pooling before the neuron", "layer(conv(x).unflatten", "layer((average_pool(conv(x)) if pooled else conv(x)).repeat_interleave(1 + pooled, 2).repeat_interleave(1 + pooled, 3).unflatten"),
         ("time and batch swapped", "layer(conv(x).unflatten(0, (T, N)), start=start)", "layer(conv(x).unflatten(0, (N, T)).transpose(0, 1), start=start).transpose(0, 1)"),
         ("maximum for mean", "x.mean((2, 3))", "x.amax((2, 3))"),
     ],
-    ("sequence.py", "test_sequence.py"): [
+    ("networks/sequence.py", "test_sequence.py"): [
         ("the future seen", "(0, 0, 0, 0, most, 0)", "(0, 0, 0, 0, 0, most)"),
         ("taps side by side", "range(0, most + 1, self.every)", "range(self.taps)"),
     ],
-    ("network.py", "test_vgg.py test_parity.py test_normalize.py test_description.py -k 'not float32'"): [
+    ("networks/network.py", "test_vgg.py test_parity.py test_normalize.py test_description.py -k 'not float32'"): [
         ("first answer, not last", "logits[-1]", "logits[0]"),
         ("weights too small", "gain=2", "gain=1"),
         ("deviation multiplied", "self.mean.to(wide)) / self.std", "self.mean.to(wide)) * self.std"),
@@ -304,16 +304,16 @@ BUGS = {
         ("labels mix by volume", "torch.where(total > 0, there / total, volume)", "volume"),
         ("every mix with itself", "uniform((len(frames),), frames, generator).argsort()", "torch.arange(len(frames))"),
     ],
-    ("twin.py", "test_description.py"): [
+    ("networks/twin.py", "test_description.py"): [
         ("attributes not compared", "and not _equal(", "and False and not _equal("),
         ("another method passes", "if hasattr(kind, name) and", "if False and"),
     ],
-    ("checkpoint.py", "test_description.py test_checkpoint.py"): [
+    ("networks/checkpoint.py", "test_description.py test_checkpoint.py"): [
         ("shapes believed", "if shapes[name] != shape:", "if False:"),
         ("NaN saved", "if (name := first_nonfinite(tensors)) is not None:\n        raise ValueError(\n            f\"{name}", "if False:\n        raise ValueError(\n            f\"{tensors}"),
         ("infinities cancel", "value.sum(dtype=torch.float32).isfinite()", "not value.sum(dtype=torch.float32).isinf()"),
     ],
-    ("running_statistics.py", "test_running_statistics.py"): [
+    ("networks/running_statistics.py", "test_running_statistics.py"): [
         ("the last batch counts alone", "norm.momentum = 1 / count", "norm.momentum = 1.0"),
         ("failures leave traces", "buffer.copy_(values)", "buffer.copy_(buffer)"),
     ],

@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from bntt.layers.neuron import NormLIF
-from bntt.network import Network
+from bntt.networks.network import Network
 from bntt.predict import Prediction, Unread
 
 Value = TypeVar("Value")

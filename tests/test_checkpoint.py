@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import save_file
 from small_runs import same, tensors
 
-from bntt import checkpoint, header
+from bntt.networks import checkpoint, header
+from bntt.networks.vgg import vgg5
 from bntt.ops.surrogate import ATan
-from bntt.vgg import vgg5
 
 CONFIG = {
     "num_classes": 3,

@@ -427,7 +427,7 @@ def old(folder):
 
 
 def test_a_file_of_the_first_format_answers_as_it_did(tmp_path):
-    net, extra, info = bntt.checkpoint.read(old(tmp_path))
+    net, extra, info = bntt.networks.checkpoint.read(old(tmp_path))
     x = torch.arange(5 * 16).reshape(5, 1, 4, 4).mul(37).remainder(256).to(torch.uint8)
     want = json.loads((OLD / "format1.json").read_text(encoding="utf-8"))
     assert net(net.normalize(x), per_step=True).tolist() == want["per_step_logits"]
@@ -455,8 +455,8 @@ def test_loading_and_saving_draw_no_random_number(tmp_path):
 
 def test_a_loaded_file_is_not_held_open(tmp_path):
     net = small()
-    bntt.checkpoint.save(tmp_path / "a", net, {"x/y": torch.ones(1000)})
-    held = bntt.checkpoint.read(tmp_path / "a")
+    bntt.networks.checkpoint.save(tmp_path / "a", net, {"x/y": torch.ones(1000)})
+    held = bntt.networks.checkpoint.read(tmp_path / "a")
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8")
     except OSError:
@@ -515,7 +515,7 @@ def test_an_option_that_was_changed_comes_back_or_is_refused(tmp_path):
 
 def test_a_name_that_is_not_registered_says_how_to(tmp_path, monkeypatch):
     bntt.save(build("two-layers", **SMALL), tmp_path / "net.safetensors")
-    monkeypatch.delitem(bntt.architectures.ARCHITECTURES, "two-layers")
+    monkeypatch.delitem(bntt.networks.ARCHITECTURES, "two-layers")
     with pytest.raises(
         ValueError, match=r"net\.safetensors.*@bntt.register\('two-layers'\)"
     ):

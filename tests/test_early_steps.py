@@ -10,7 +10,7 @@ import torch
 from small_runs import RECIPE, go, info, interrupt, pictures, stopped
 
 import bntt.train as training
-from bntt import checkpoint
+from bntt.networks import checkpoint
 from bntt.weights import hand_over, new_network
 
 EARLY = {"early_steps": 1, "early_epochs": 1}

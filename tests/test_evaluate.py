@@ -10,7 +10,7 @@ from present import present
 from small_runs import pictures, same
 
 from bntt.evaluate import count_correct, evaluate
-from bntt.vgg import vgg5
+from bntt.networks.vgg import vgg5
 
 T, IMAGES = 4, 37
 

@@ -19,8 +19,8 @@ from small_runs import RECIPE, interrupt, log, pictures, same, stopped, tensors
 
 import bntt.evaluate as evaluation
 import bntt.train as training
-from bntt import checkpoint
 from bntt.evaluate import evaluate_run
+from bntt.networks import checkpoint
 from bntt.train import train
 
 pytestmark = pytest.mark.slow  # all of them together

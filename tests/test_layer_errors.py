@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bntt import BNTT, LIF, ATan, NoNorm, NormLIF, Rectangle, SharedBN, Triangle, backend
-from bntt.architectures import build
+from bntt.networks import build
 
 pytestmark = pytest.mark.usefixtures("as_user")
 

@@ -12,10 +12,10 @@ from present import answered
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from bntt import checkpoint
 from bntt.config import Recipe
 from bntt.data import load
 from bntt.evaluate import evaluate_run
+from bntt.networks import checkpoint
 from bntt.predict import predict, predict_run
 from bntt.train import train
 

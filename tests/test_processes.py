@@ -18,9 +18,9 @@ from small_runs import log, tensors
 from torch.nn import functional as F
 
 from bntt import BNTT, LIF, NormLIF, SharedBN
-from bntt.architectures import build
 from bntt.machine import processes
 from bntt.machine.processes import merge_moments
+from bntt.networks import build
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch without gloo")
 

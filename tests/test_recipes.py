@@ -8,9 +8,9 @@ import torch
 from small_runs import go, info, log, pictures, tensors
 
 import bntt.train as training
-from bntt import checkpoint
 from bntt.config import load_recipe, recipe_names
 from bntt.data import load
+from bntt.networks import checkpoint
 from bntt.weights import new_network
 
 SHAPES = {

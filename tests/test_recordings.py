@@ -11,13 +11,13 @@ from made_up_events import make_up, nmnist, npz, write
 from present import answered
 
 from bntt import vgg5
-from bntt.checkpoint import load as load_network
-from bntt.checkpoint import save
 from bntt.cli import main
 from bntt.config import Recipe
 from bntt.data import load
 from bntt.data.events.frames import to_frames
 from bntt.data.geometry import Geometry
+from bntt.networks.checkpoint import load as load_network
+from bntt.networks.checkpoint import save
 from bntt.predict import predict, predict_run
 from bntt.printing import print_predictions
 from bntt.recordings import read_parts

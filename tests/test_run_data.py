@@ -15,8 +15,8 @@ from small_runs import RECIPE, go, info, interrupt, pictures, stopped
 
 import bntt.evaluate as evaluation
 import bntt.train as training
-from bntt import checkpoint
 from bntt.evaluate import evaluate_run
+from bntt.networks import checkpoint
 from bntt.origin import Origin, check_evaluation, check_resume
 from bntt.train import train
 

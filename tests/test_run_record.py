@@ -26,7 +26,8 @@ from small_runs import (
 )
 
 import bntt.train as training
-from bntt import checkpoint, record
+from bntt import record
+from bntt.networks import checkpoint
 from bntt.run_folder import RunFolder
 from bntt.train import train
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bntt import BNTT, LIF, SequenceNet, build, checkpoint
+from bntt import BNTT, LIF, SequenceNet, build
 from bntt.layers.encode import Pixels, make
-from bntt.sequence import Delayed
+from bntt.networks import checkpoint
+from bntt.networks.sequence import Delayed
 
 
 def small(arch="seq", **config):

@@ -105,7 +105,7 @@ def test_free_memory_is_told_here():
 
 
 def test_a_network_that_cannot_fit_names_the_keys(refusal, tmp_path, monkeypatch, huge):
-    monkeypatch.setattr("bntt.vgg.VGG.draw_weights", lambda _: torch.empty(huge))
+    monkeypatch.setattr("bntt.networks.vgg.VGG.draw_weights", lambda _: torch.empty(huge))
     line = refusal("train", "digits", "--out", tmp_path / "run")
     assert line.startswith("bntt: Out of memory: ")
     assert "were asked for" in line

@@ -29,8 +29,8 @@ from small_runs import (
 )
 
 import bntt.train as training
-from bntt import checkpoint
 from bntt.machine.interrupt import stoppable, unwinding
+from bntt.networks import checkpoint
 from bntt.objective import learning_rate
 
 STEPS = RECIPE.epochs * PER_EPOCH

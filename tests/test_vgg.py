@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from bntt import ATan, NormLIF, vgg5, vgg9, vgg11
-from bntt.architectures import build
 from bntt.layers.pool import average_pool
-from bntt.vgg import VGG
+from bntt.networks import build
+from bntt.networks.vgg import VGG
 
 SMALL = {"num_classes": 10, "num_steps": 3, "leak": 0.9, "image_size": 8}
 

@@ -17,8 +17,8 @@ from .evaluation import Evaluation
 from .machine import hardware
 from .machine.progress import Display
 from .machine.terminal import one_line
-from .modes import evaluating
-from .network import Network
+from .networks.modes import evaluating
+from .networks.network import Network
 from .origin import Origin, check_evaluation, refuse_other_classes
 from .provenance import circumstances
 from .run_folder import RunFolder

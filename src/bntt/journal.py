@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from .board import Board
-from .checkpoint import first_nonfinite
 from .config import Recipe
 from .machine.progress import Display
+from .networks.checkpoint import first_nonfinite
 from .objective import learning_rate
 from .run_folder import RunFolder
 from .weights import Progress

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .checkpoint import to_device
 from .config import Recipe
+from .networks.checkpoint import to_device
 
 
 def loss(

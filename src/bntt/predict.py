@@ -15,7 +15,7 @@ from .config import Recipe
 from .data.geometry import Geometry, recalled
 from .machine.progress import Display
 from .machine.terminal import one_line
-from .network import Network
+from .networks.network import Network
 from .pictures import read_as_trained
 from .recordings import read_parts
 from .run_folder import RunFolder

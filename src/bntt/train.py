@@ -11,7 +11,6 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from . import checkpoint
 from .batches import Batches, dataset_of, generator
 from .config import Recipe
 from .evaluate import count_correct
@@ -20,7 +19,8 @@ from .machine import hardware
 from .machine.interrupt import stoppable, unwinding
 from .machine.processes import refuse_half_a_launch, without_advice
 from .machine.terminal import note
-from .network import Network
+from .networks import checkpoint
+from .networks.network import Network
 from .objective import (
     learning_rate,
     loss,

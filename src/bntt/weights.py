@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import checkpoint
-from .architectures import build
 from .config import Recipe
 from .data import Dataset
 from .layers.norm import TemporalNorm
-from .modes import evaluating
-from .network import Network
+from .networks import build, checkpoint
+from .networks.modes import evaluating
+from .networks.network import Network
 from .ops.surrogate import Triangle
 from .origin import refuse_other_classes
 from .run_folder import RunFolder

@@ -19,8 +19,8 @@ from typing import Any
 from ..machine import strict_json
 from ..machine.files import replacing
 from ..machine.hardware import processor
+from ..networks.vgg import VGG
 from ..provenance import commit
-from ..vgg import VGG
 from .contender.__main__ import versions
 from .memory import run_memory
 from .plan import Setting

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..vgg import PLANS
+from ..networks.vgg import PLANS
 from .contender.job import Job
 
 CONTENDERS = ("bntt", "loop", "spikingjelly", "floor")

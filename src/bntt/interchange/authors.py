@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..networks.vgg import PLANS, VGG
 from ..ops.arguments import FLOATS
-from ..vgg import PLANS, VGG
 from .pickled import state_dict
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from ...layers.pool import average_pool
+from ...networks.vgg import VGG
 from ...ops.surrogate import Triangle
-from ...vgg import VGG
 from .job import Job
 
 

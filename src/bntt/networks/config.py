@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, no_type_check
 
 import numpy as np
 
-from .layers import encode
-from .ops.arguments import real, said, whole_number, yes_or_no
-from .ops.surrogate import KINDS, Surrogate, Triangle, from_config
+from ..layers import encode
+from ..ops.arguments import real, said, whole_number, yes_or_no
+from ..ops.surrogate import KINDS, Surrogate, Triangle, from_config
 
 if TYPE_CHECKING:  # the data rooms load much that a network does not need
-    from .data.geometry import Geometry
+    from ..data.geometry import Geometry
 
 MOST = {
     "num_classes": 1 << 20,
@@ -185,7 +185,7 @@ class NetworkConfig:
     def _geometry(self) -> "Geometry | None":
         if self.geometry is None:
             return None
-        from .data.geometry import Geometry
+        from ..data.geometry import Geometry
 
         geometry = self.geometry
         if not isinstance(geometry, Geometry):

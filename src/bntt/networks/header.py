@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .description import FORMAT_1_KEYS, NetworkConfig
+from .config import FORMAT_1_KEYS, NetworkConfig
 
 FORMAT = 2
 """Raised when a file of today could no longer be read as it was meant."""

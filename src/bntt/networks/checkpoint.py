@@ -14,10 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from . import header
-from .architectures import build
-from .description import LAYER_KEYS, NetworkConfig
-from .machine.files import replacing
+from ..machine.files import replacing
+from . import build, header
+from .config import LAYER_KEYS, NetworkConfig
 from .network import Network
 from .twin import first_difference, same_kind
 

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .description import LAYER_KEYS, NetworkConfig, encoder_name
+from ..layers import norm
+from ..layers.encode import Encoder
+from ..layers.neuron import LIF, NormLIF, Readout
+from ..ops.arguments import has_values, whole_number
+from .config import LAYER_KEYS, NetworkConfig, encoder_name
 from .layer_values import of_layers, own_arguments, value_of
-from .layers import norm
-from .layers.encode import Encoder
-from .layers.neuron import LIF, NormLIF, Readout
-from .ops.arguments import has_values, whole_number
 
 
 class Network(nn.Module):

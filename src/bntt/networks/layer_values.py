@@ -4,13 +4,13 @@ import inspect
 from dataclasses import fields
 from typing import Any
 
-from .description import NetworkConfig
-from .layers.neuron import LIF, NormLIF
-from .layers.norm import NORMS
+from ..layers.neuron import LIF, NormLIF
+from ..layers.norm import NORMS
+from .config import NetworkConfig
 
 
 def value_of(name: str, where: str, layer: NormLIF) -> Any:
-    """One of :data:`bntt.description.LAYER_KEYS`, read from a layer.
+    """One of :data:`bntt.networks.config.LAYER_KEYS`, read from a layer.
 
     Args:
         name: The key.

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .ops.arguments import FLOATS
+from ..ops.arguments import FLOATS
 
 UNDESCRIBED = {"training", "process_group"}
 """Attributes that do not decide what a network computes in evaluation."""

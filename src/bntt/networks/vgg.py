@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .layers.pool import average_pool
+from ..layers.pool import average_pool
+from ..ops.arguments import is_mapped
 from .network import Network
-from .ops.arguments import is_mapped
 
 PLANS: dict[str, dict[str, Any]] = {
     "vgg5": {"convs": "64 A 128 128 A", "hidden": 512, "global_pool": False},
@@ -129,7 +129,7 @@ def vgg9(**config: Any) -> VGG:
             ``encoder="poisson"`` (``"direct"``, ``"events"``), ``v_threshold=1.0``,
             ``surrogate=Triangle(0.3)``, and ``mean``, ``std``, ``class_names``, which
             travel in checkpoints as all of them do; the rest is listed in
-            :class:`bntt.description.NetworkConfig`.
+            :class:`bntt.networks.config.NetworkConfig`.
 
     Raises:
         ValueError: If a value is out of range.

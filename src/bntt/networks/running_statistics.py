@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .layers.norm import TemporalNorm
+from ..layers.norm import TemporalNorm
+from ..ops.arguments import said
 from .modes import training
 from .network import Network
-from .ops.arguments import said
 
 
 @torch.no_grad()
