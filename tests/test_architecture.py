@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [  # a room may import only from floors below its own
-    {"machine", "option_types"},
+    {"choices", "option_types"},
+    {"machine"},
     {"ops", "answers", "record"},
     {"layers", "config"},
     {"data", "board"},

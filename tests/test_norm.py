@@ -263,7 +263,8 @@ def test_refuses_what_no_norm_has(kind, change, message):
 
 
 def test_names_the_norms_it_knows():
-    with pytest.raises(ValueError, match="Unknown norm 'bn'. Known: bntt, shared, none"):
+    message = r"Unknown norm 'bn'\. Did you mean 'bntt'\? Known: bntt, shared, none"
+    with pytest.raises(ValueError, match=message):
         make("bn", 2, 3)
 
 

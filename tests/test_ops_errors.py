@@ -53,7 +53,7 @@ def test_an_empty_batch_has_no_statistics(provider):
 
 def test_names_the_backends_it_knows(monkeypatch):
     known = "Known: auto, reference, cpu"
-    with pytest.raises(ValueError, match=f"Unknown backend 'gpu'. {known}"), backend("gpu"):
+    with pytest.raises(ValueError, match=f"Unknown backend 'mlx'. {known}"), backend("mlx"):
         pass
     monkeypatch.setenv("BNTT_BACKEND", "numba")
     with pytest.raises(ValueError, match=f"variable BNTT_BACKEND 'numba'. {known}"):

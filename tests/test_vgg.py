@@ -272,7 +272,10 @@ def test_prints_what_it_is():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"arch": "vgg16"}, "Unknown architecture 'vgg16'. Known: vgg5, vgg7, vgg9, vgg11"),
+        (
+            {"arch": "vgg16"},
+            "Unknown architecture 'vgg16'. Did you mean 'vgg11'.* vgg5, vgg7, vgg9,",
+        ),
         (
             {"arch": "vgg9", "image_size": 28},
             "3 times.* multiple of 8, got 28",

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..choices import one_of
 from ..machine import strict_json
 from ..machine.files import replacing
 from ..machine.hardware import processor
@@ -126,8 +127,7 @@ def _check(
     what: str, batch_size: int, repeats: int, allocator: str, peer_python: Path | None
 ) -> None:
     for name, value, known in (("what", what, WHAT), ("allocator", allocator, ALLOCATORS)):
-        if value not in known:
-            raise ValueError(f"Unknown `{name}` {value!r}. Known: {', '.join(known)}.")
+        one_of(f"`{name}`", value, known)
     for name, value, least in (("batch_size", batch_size, 2), ("repeats", repeats, 1)):
         if value < least:
             raise ValueError(f"`{name}` must be at least {least}, got {value}.")

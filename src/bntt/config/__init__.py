@@ -4,7 +4,7 @@ If it changes the result it is in the recipe; if it does not (device, paths, how
 log) it is a flag of the command.
 """
 
-from .reading import RECIPES, load_recipe, recipe_names
+from .load import RECIPES, load_recipe, recipe_names
 from .recipe import Recipe
 
 __all__ = ["RECIPES", "Recipe", "load_recipe", "recipe_names"]

@@ -1,10 +1,10 @@
 """What single values a recipe may hold."""
 
-import difflib
 import re
 import sys
-from collections.abc import Sequence
 from typing import Any, get_args
+
+from ..choices import one_of, said
 
 _COUNT = (lambda value: value >= 1, "be at least 1")
 _POSITIVE = (lambda value: value > 0, "be positive")
@@ -13,8 +13,6 @@ _NOT_NEGATIVE = (lambda value: value >= 0, "not be negative")
 _SEED = (lambda value: 0 <= value < 2**32, "lie in [0, 2**32)")
 _SHARE = (lambda value: 0 <= value < 1, "lie in [0, 1)")
 
-LONGEST = 60
-"""Letters of a value in a message."""
 LONGEST_SIDE = 8192
 
 
@@ -91,24 +89,3 @@ def checked(name: str, kind: Any, value: Any) -> Any:
     if kind is int and abs(value) > 2**32:
         raise ValueError(f"`{name}` must lie below 2**32, got {said(value)}.")
     return kind(value)
-
-
-def said(value: Any) -> str:
-    """A value as it stands in a message: not pages of it."""
-    # Python refuses to write very long numbers with the digits that people count in
-    text = hex(value) if isinstance(value, int) and abs(value) > 2**64 else repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-
-
-def one_of(what: str, got: str, allowed: Sequence[str], where: str = "") -> None:
-    """Refuse what is not among the allowed, with the nearest that is.
-
-    Raises:
-        ValueError: Naming both.
-    """
-    if got not in allowed:
-        near = difflib.get_close_matches(got, allowed, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"Unknown {what} {said(got)}.{hint} Known: {', '.join(allowed)}{where}."
-        )

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from ..choices import one_of
 from ..config.recipe import FOLDED, RECORDED
-from ..config.values import one_of, sensor_sides
+from ..config.values import sensor_sides
 from .cifar import load_cifar10, load_cifar100
 from .dataset import Dataset, Images, Wanted
 from .digits import load_digits

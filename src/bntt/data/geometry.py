@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, get_type_hints
 
-from ..config.values import one_of, sensor_sides
+from ..choices import one_of
+from ..config.values import sensor_sides
 
 MOST = 1 << 16
 """Pixels along a side, beyond which no network is built."""

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ..ops.arguments import choice, floats, has_values, number, whole_number
+from ..choices import one_of
+from ..ops.arguments import floats, has_values, number, whole_number
 from ..ops.function import Function
 
 Images = Float[Tensor, "N C H W"]
@@ -56,7 +57,7 @@ class Poisson:
                 f"`rescale` must be positive, got {self.rescale}; and finite, or no pixel "
                 f"ever fires."
             )
-        choice("backward", self.backward, ("straight_through", "none"))
+        one_of("`backward`", self.backward, ("straight_through", "none"))
 
     def steps(
         self, images: Images, num_steps: int, generator: torch.Generator | None = None
@@ -278,9 +279,7 @@ def make(name: str, permutation: int = 0) -> Encoder:
     """
     if name == "permuted":
         return Pixels(permutation)
-    if name not in ENCODERS:
-        known = ", ".join((*ENCODERS, "permuted"))
-        raise ValueError(f"Unknown encoder {name!r}. Known: {known}.")
+    one_of("encoder", name, (*ENCODERS, "permuted"))
     return ENCODERS[name]()
 
 

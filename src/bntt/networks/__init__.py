@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..choices import one_of
 from .network import Network
 from .sequence import DELAYS, SequenceNet
 from .vgg import PLANS, VGG
@@ -35,12 +36,11 @@ def architecture(arch: str) -> type[Network]:
     Raises:
         ValueError: If there is none.
     """
-    if arch not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise ValueError(
-            f"Unknown architecture {arch!r}. Known: {known}. If it is a network of your "
-            f"own, import its class first, and write @bntt.register({arch!r}) above it."
-        )
+    own = (
+        f". If it is a network of your own, import its class first, and write "
+        f"@bntt.register({arch!r}) above it"
+    )
+    one_of("architecture", arch, ARCHITECTURES, own)
     return ARCHITECTURES[arch]
 
 

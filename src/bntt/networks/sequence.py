@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..choices import one_of
 from .network import Network
 
 DELAYS: dict[str, tuple[tuple[int, int, int], ...]] = {
@@ -66,8 +67,7 @@ class SequenceNet(Network):
     """
 
     def __init__(self, arch: str, **config: Any) -> None:
-        if arch not in DELAYS:
-            raise ValueError(f"Unknown architecture {arch!r}. Known: {', '.join(DELAYS)}.")
+        one_of("architecture", arch, DELAYS)
         super().__init__(arch, **config)
         if self.encoder_name not in SEQUENCE_ENCODERS:
             raise ValueError(

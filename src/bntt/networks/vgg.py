@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..choices import one_of
 from ..layers.pool import average_pool
 from ..ops.arguments import is_mapped
 from .network import Network
@@ -45,8 +46,7 @@ class VGG(Network):
     """
 
     def __init__(self, arch: str, **config: Any) -> None:
-        if arch not in PLANS:
-            raise ValueError(f"Unknown architecture {arch!r}. Known: {', '.join(PLANS)}.")
+        one_of("architecture", arch, PLANS)
         super().__init__(arch, **config)
         if self.encoder_name not in IMAGE_ENCODERS:
             raise ValueError(

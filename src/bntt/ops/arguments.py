@@ -52,16 +52,6 @@ def whole_number(name: str, value: Any, *, at_least: int | None = None) -> None:
         raise ValueError(f"`{name}` must be at least {at_least}, got {value}.")
 
 
-def choice(name: str, value: Any, known: tuple[str, ...]) -> None:
-    """Refuse what is not one of the known words.
-
-    Raises:
-        ValueError: Naming the argument, what came and what is known.
-    """
-    if value not in known:
-        raise ValueError(f"Unknown `{name}` {value!r}. Known: {', '.join(known)}.")
-
-
 def yes_or_no(name: str, value: Any) -> None:
     """Refuse what is neither True nor False.
 

@@ -9,6 +9,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from ..choices import one_of
 from . import cpu, reference
 from .cpu import kernels
 
@@ -40,7 +41,7 @@ def backend(name: str) -> Iterator[None]:
         ...     print(backend_report()["override"])
         reference
     """
-    _known(name, "backend")
+    one_of("backend", name, BACKENDS)
     block = [name]
     _blocks.set((*_blocks.get(), block))
     try:
@@ -63,7 +64,7 @@ def wanted() -> str:
     if _blocks.get():
         return _blocks.get()[-1][0]
     name = os.environ.get("BNTT_BACKEND") or "auto"
-    _known(name, "backend in the environment variable BNTT_BACKEND")
+    one_of("backend in the environment variable BNTT_BACKEND", name, BACKENDS)
     return name
 
 
@@ -105,8 +106,3 @@ def _reason(device: str) -> str:
         return "reference: NUMBA_DISABLE_JIT is set, so there are no compiled kernels"
     threads = torch.get_num_threads()
     return f"cpu: compiled kernels for float32, bfloat16 and float64, {threads} threads"
-
-
-def _known(name: str, what: str) -> None:
-    if name not in BACKENDS:
-        raise ValueError(f"Unknown {what} {name!r}. Known: {', '.join(BACKENDS)}.")

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .arguments import choice, floats, real
+from ..choices import one_of
+from .arguments import floats, real
 from .reference import accumulator
 
 RESETS = ("soft", "hard", "none")
@@ -43,7 +44,7 @@ def check_neuron(leak: float | Tensor, v_threshold: float | Tensor, reset: str) 
             f"`v_threshold` must be finite, and within what float32 can divide by, "
             f"{limits.tiny:g} to {1 / limits.tiny:g}, got {level}."
         )
-    choice("reset", reset, RESETS)
+    one_of("`reset`", reset, RESETS)
 
 
 def readable(name: str, value: Any) -> float | None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..choices import one_of
 from .arguments import number
 from .function import Function
 
@@ -229,8 +230,7 @@ def from_config(config: dict[str, Any]) -> Surrogate:
     """
     values = dict(config)
     name = values.pop("name", None)
-    if name not in KINDS:
-        raise ValueError(f"Unknown surrogate {name!r}. Known: {', '.join(KINDS)}.")
+    one_of("surrogate", name, KINDS)
     return KINDS[name](**values)
 
 

@@ -7,6 +7,7 @@ says over which time-steps the moments are pooled, and turns ``[T, C]`` numbers 
 
 from collections.abc import Callable
 
+from ...choices import one_of
 from .baselines import NoNorm, SharedBN
 from .bntt import BNTT
 from .temporal import TemporalNorm
@@ -43,8 +44,7 @@ def make(
         ValueError: If there is no such norm, or a window or the like is given to one that
             has none.
     """
-    if name not in NORMS:
-        raise ValueError(f"Unknown norm {name!r}. Known: {', '.join(NORMS)}.")
+    one_of("norm", name, NORMS)
     given = {"eps": eps, "momentum": momentum}
     given = {key: value for key, value in given.items() if value is not None}
     if name == "bntt":

@@ -7,8 +7,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from ..choices import one_of, said
 from .recipe import Recipe
-from .values import one_of, said
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

@@ -1,0 +1,40 @@
+"""Words of which only some are known: what came, what was probably meant, what there is."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+LONGEST = 60
+"""Letters of a value in a message."""
+
+
+def one_of(what: str, got: Any, known: Iterable[str], more: str = "") -> None:
+    """Refuse what is not among the known words, with the nearest that is.
+
+    Args:
+        what: What the word is, such as ``"recipe key"``.
+        got: The word, or whatever came in its place.
+        known: All that there are, in the order in which they are listed.
+        more: What follows the list, such as ``" (in FILE)"``.
+
+    Raises:
+        ValueError: Naming what came, what is nearest to it and what is known.
+
+    Example:
+        >>> one_of("norm", "bnt", ("bntt", "none"))
+        Traceback (most recent call last):
+        ValueError: Unknown norm 'bnt'. Did you mean 'bntt'? Known: bntt, none.
+    """
+    known = tuple(known)
+    if isinstance(got, str) and got in known:
+        return
+    near = difflib.get_close_matches(got, known, n=1) if isinstance(got, str) else []
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"Unknown {what} {said(got)}.{hint} Known: {', '.join(known)}{more}.")
+
+
+def said(value: Any) -> str:
+    """A value as it stands in a message: in one line, and not pages of it."""
+    # Python refuses to write very long numbers with the digits that people count in
+    text = hex(value) if isinstance(value, int) and abs(value) > 2**64 else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
