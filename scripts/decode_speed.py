@@ -35,7 +35,7 @@ import numpy as np
 import PIL
 from PIL import Image, features
 
-from bntt.data.decode import cached_images
+from bntt.data.images.cached import cached_images
 from bntt.provenance import circumstances
 
 CORES = os.cpu_count() or 1

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from bntt.data.events import read_recording
-from bntt.data.events.codec import encode_nmnist
+from bntt.data.events.files.codec import encode_nmnist
 
 GESTURES = {
     1: "clap", 2: "right wave", 3: "left wave", 4: "right clockwise",

@@ -187,7 +187,7 @@ BUGS = {
         ("values of the constructor described", "if not values:\n            return getattr(self._given, name)", "if True:\n            return getattr(self._given, name)"),
         ("bytes let in", "if not x.is_floating_point()", "if False"),
     ],
-    ("data/events/codec.py", "test_events_codec.py"): [
+    ("data/events/files/codec.py", "test_events_codec.py"): [
         ("ON and OFF exchanged", "(~low & np.uint16(1))", "(low & np.uint16(1))"),
         ("upside down", "y = last - (low", "y = (low"),
         ("the clock starts again", "np.cumsum(turns) << bits", "np.cumsum(turns) << bits - 1"),
@@ -206,15 +206,15 @@ BUGS = {
         ("dropped, not counted", 'skipped["outside"] = number', "pass"),
         ("columns from below zero", "(x >= 0) & (x < width)", "(x < width)"),
     ],
-    ("data/events/aedat4_worker.py", "test_events_aedat4.py"): [
+    ("data/events/files/aedat4_worker.py", "test_events_aedat4.py"): [
         ("waits for ever", "timer.start()", "pass"),
         ("a dead process is kept", "if worker.usable:\n            return worker", "if worker:\n            return worker"),
     ],
-    ("data/events/aedat2.py", "test_events_files.py test_events_readers.py"): [
+    ("data/events/files/aedat2.py", "test_events_files.py test_events_readers.py"): [
         ("triggers taken for pixels", "address, t = address[pixel], t[pixel]", "pass"),
         ("half a record is silence", "if over := (size - start) % RECORD", "if over := 0 * (size - start) % RECORD"),
     ],
-    ("data/events/aedat3.py", "test_events_files.py test_events_readers.py"): [
+    ("data/events/files/aedat3.py", "test_events_files.py test_events_readers.py"): [
         ("overflows of the clock forgotten", "<< CLOCK_BITS", "* 0 << CLOCK_BITS"),
         ("invalid events kept", "kept = np.flatnonzero(valid)", "kept = np.arange(len(valid))"),
     ],
@@ -231,7 +231,7 @@ BUGS = {
     ("data/events/windows.py", "test_events_eventfolder.py"): [
         ("windows from time 0", "range(first, first + count", "range(0, count"),
     ],
-    ("data/events/single.py", "test_recordings.py"): [
+    ("data/single_file.py", "test_recordings.py"): [
         ("rows and columns as they come", 'if name == "cifar10dvs":', "if not name:"),
         ("windows from the camera's start", "int(events.t[0]) + number", "number"),
         ("microseconds for milliseconds", "Part(frames, from_first, note)", "Part(frames, span, note)"),
@@ -245,11 +245,11 @@ BUGS = {
         ("seed ignored", "RandomState(seed)", "RandomState(0)"),
         ("not class by class", "np.flatnonzero(labels == label)", "np.arange(len(labels))"),
     ],
-    ("data/cache.py", "test_data_cache.py"): [
+    ("data/cache/__init__.py", "test_data_cache.py"): [
         ("the key without its options", '"key": dict(key), "arrays"', '"key": sorted(key), "arrays"'),
         ("a change that verify misses", "!= wanted", "is None"),
     ],
-    ("data/cache_build.py", "test_data_cache.py test_data_cache_processes.py"): [
+    ("data/cache/building.py", "test_data_cache.py test_data_cache_processes.py"): [
         ("a cut journal is trusted", "noted is None or noted != self._on_disk(first, last)", "noted is None"),
         ("rows of one chunk over another's", "offset + first * (rows.nbytes // len(rows))", "offset"),
     ],
@@ -261,18 +261,18 @@ BUGS = {
         ("all of the square filled", "geometry.inner, white", "(geometry.image_size,) * 2, white"),
         ("white forgotten", "white=geometry.white)", "white=0)"),
     ],
-    ("data/levels.py", "test_data_deep.py"): [
+    ("data/images/levels.py", "test_data_deep.py"): [
         ("bright values clipped", "low < 0 or high > white", "low < 0"),
         ("negative values wrap", "low < 0 or high > white", "high > white"),
         ("white is not 255", "// (white + 1)\n", "// (white + 2)\n"),
     ],
-    ("data/deep.py", "test_data_deep.py"): [
+    ("data/images/deep.py", "test_data_deep.py"): [
         ("0 is black even where it is white", "if inverted:", "if not white:"),
         ("12 bits taken for 16", "own = (1 << bits) - 1 if bits <= 16 else 0", "own = MOST"),
         ("bytes in the other order", '{"RGB;16B": "RGB;16L", ', '{"RGB;16B": "RGB;16B", '),
         ("signed bytes taken for bytes", "SIGNED in tags", "None in tags"),
     ],
-    ("data/picture.py", "test_pictures.py test_data_decode.py test_predict.py"): [
+    ("data/images/file.py", "test_pictures.py test_data_decode.py test_predict.py"): [
         ("TIFF turned twice", "return int(tags.get(TIFF_WIDTH, width)), int(tags.get(TIFF_HEIGHT, height))", "return width, height"),
         ("ground of the ink's colour", '"black" if 2 * light', '"white" if 2 * light'),
         ("pipes waited for", "if not stat.S_ISREG(size.st_mode) and", "if False and"),
@@ -283,20 +283,20 @@ BUGS = {
         ("a name twice", "if name in members:", "if False:"),
         ("columns for rows", "values.reshape(header.shape[::-1]).transpose()", "values.reshape(header.shape)"),
     ],
-    ("data/idx.py", "test_data_mnist.py"): [
+    ("data/images/idx.py", "test_data_mnist.py"): [
         ("the first member is all", 'rest = unpacker.unused_data.lstrip(b"\\0")', 'rest = b""'),
         ("bombs unpacked", "unpacker.decompress(rest, room + 1)", "unpacker.decompress(rest)"),
     ],
-    ("data/mnist.py", "test_data_mnist.py"): [
+    ("data/sets/mnist.py", "test_data_mnist.py"): [
         ("clothes in any files", "if all(one.known for one in read):", "if True:"),
         ("a cut archive before a whole file", "            continue\n", "            raise\n"),
     ],
-    ("data/jpeg.py", "test_data_jpeg.py"): [
+    ("data/images/jpeg.py", "test_data_jpeg.py"): [
         ("only the height looked at", " and size in (0, width)", ""),
         ("photos lie on their side", "*range(0xE2, 0xF0)", "*range(0xE1, 0xF0)"),
         ("grey of colours by the decoder", 'in ((1,) if mode == "L" else (1, 3))', "in (1, 3)"),
     ],
-    ("data/decode.py", "test_data_decode.py test_data_imagefolder.py"): [
+    ("data/images/cached.py", "test_data_decode.py test_data_imagefolder.py"): [
         ("squares overflow", "np.square(block, dtype=np.uint16)", "np.square(block)"),
     ],
     ("data/augment_events.py", "test_augment_events.py"): [

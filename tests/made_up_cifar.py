@@ -8,7 +8,7 @@ import tarfile
 
 import numpy as np
 
-from bntt.data import cifar
+from bntt.data.sets import cifar
 
 SETS = dict(cifar.SETS)
 

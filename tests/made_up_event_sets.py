@@ -6,7 +6,7 @@ import numpy as np
 from made_up_events import aedat2, aedat3, make_up, npz, write
 from made_up_events import nmnist as five_bytes
 
-from bntt.data.events.cifar10_dvs import CLASSES
+from bntt.data.sets.cifar10_dvs import CLASSES
 
 CIFAR10 = list(CLASSES)
 GESTURES = 11

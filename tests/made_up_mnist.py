@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 
-from bntt.data import mnist_files
+from bntt.data.sets import mnist_files
 
 SETS = dict(mnist_files.SETS)
 NAMES = {

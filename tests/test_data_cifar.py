@@ -7,7 +7,8 @@ import pytest
 import torch
 from made_up_cifar import SETS, archive, pickled, publish, publish_pickles
 
-from bntt.data import cifar, load
+from bntt.data import load
+from bntt.data.sets import cifar
 
 BOTH = pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 VERSIONS = pytest.mark.parametrize("which", [0, 1], ids=["python", "binary"])

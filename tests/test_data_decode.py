@@ -11,10 +11,10 @@ from command import ENVIRONMENT
 from made_up_images import pixels, write_image
 from PIL import Image
 
-from bntt.data import decode as decoding
-from bntt.data.decode import mean_and_deviation
-from bntt.data.picture import decode, header
-from bntt.data.pixels import moments
+from bntt.data.images import cached as decoding
+from bntt.data.images.cached import mean_and_deviation
+from bntt.data.images.file import decode, header
+from bntt.data.statistics import moments
 from bntt.pictures import read_picture
 
 
@@ -206,7 +206,7 @@ def test_postscript_is_a_program_and_not_run(tmp_path):
 BOMBED = """
 import resource, sys
 from pathlib import Path
-from bntt.data.picture import read
+from bntt.data.images.file import read
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(read(Path(sys.argv[1]), 1, (8, 8)).pixels.sum())
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)

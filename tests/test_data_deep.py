@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from bntt.data.geometry import Geometry
-from bntt.data.levels import as_bytes, few_levels
-from bntt.data.picture import decode, read
+from bntt.data.images.file import decode, read
+from bntt.data.images.levels import as_bytes, few_levels
 from bntt.pictures import read_as_trained
 
 GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6

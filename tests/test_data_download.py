@@ -11,9 +11,10 @@ import pytest
 from made_up_cifar import SETS, archive, publish
 from rich.progress import Progress
 
-from bntt.data import cifar_files, load, mnist_files
+from bntt.data import load
 from bntt.data.cache import cache_folder
-from bntt.data.download import Published, fetch
+from bntt.data.sets import cifar_files, mnist_files
+from bntt.data.sets.download import Published, fetch
 
 NAME = SETS["cifar10"].versions[0].archive
 

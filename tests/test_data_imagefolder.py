@@ -10,8 +10,8 @@ from file_systems import LINUX, POSIX
 from made_up_images import imagefolder, pixels, write_image
 from PIL import Image
 
-from bntt.data import cache_build, load
-from bntt.data.cache import verify
+from bntt.data import load
+from bntt.data.cache import building, verify
 
 
 @pytest.fixture(autouse=True)
@@ -138,8 +138,8 @@ def test_images_are_in_the_order_of_the_numbers_in_their_names(root):
 def test_the_second_time_nothing_is_decoded(root, monkeypatch, cache):
     imagefolder(root)
     first = load("imagefolder", root)
-    monkeypatch.setattr("bntt.data.decode.decode", None)
-    monkeypatch.setattr("bntt.data.imagefolder.header", None)
+    monkeypatch.setattr("bntt.data.images.cached.decode", None)
+    monkeypatch.setattr("bntt.data.sets.imagefolder.header", None)
     assert torch.equal(load("imagefolder", root).test_images, first.test_images)
     for made in cache.glob("*/meta.json"):
         verify(made.parent)
@@ -316,7 +316,7 @@ def test_large_pictures_are_decoded_on_few_threads(root, monkeypatch):
 
 def spied(plans):
     def plan(*args):
-        plans.append(cache_build.Plan(*args))
+        plans.append(building.Plan(*args))
         return plans[-1]
 
     return plan

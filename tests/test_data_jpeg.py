@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_images import pixels
 
-from bntt.data import jpeg as jpegs
-from bntt.data.jpeg import MOST_PIXELS, plain_pixels
+from bntt.data.images import jpeg as jpegs
+from bntt.data.images.jpeg import MOST_PIXELS, plain_pixels
 
 
 def jpeg(mode="RGB", height=24, width=17, **saving):

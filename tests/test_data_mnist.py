@@ -14,7 +14,8 @@ import pytest
 from command import ENVIRONMENT
 from made_up_mnist import NAMES, SETS, idx, publish
 
-from bntt.data import load, mnist_files
+from bntt.data import load
+from bntt.data.sets import mnist_files
 
 BOTH = pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 PACKED = pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])

@@ -56,7 +56,7 @@ def one_jpeg_each(folder):
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("BNTT_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr("bntt.data.tiny_imagenet.CLASSES", CLASSES)
+    monkeypatch.setattr("bntt.data.sets.tiny_imagenet.CLASSES", CLASSES)
     return tmp_path / "cache" / "cache"
 
 

@@ -93,7 +93,7 @@ def test_the_folder_around_it_and_the_cache_are_looked_into(root, monkeypatch):
 
 def test_the_second_time_nothing_is_decoded(root, monkeypatch):
     first = load("tiny-imagenet", root)
-    monkeypatch.setattr("bntt.data.decode.decode", None)
+    monkeypatch.setattr("bntt.data.images.cached.decode", None)
     again = load("tiny-imagenet", root)
     assert torch.equal(again.train_images, first.train_images)
     assert again.cache == first.cache

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from made_up_events import make_up, rows, take, write
 
-from bntt.data.events import aedat4_worker, read_aedat4, read_recording
+from bntt.data.events import read_aedat4, read_recording
+from bntt.data.events.files import aedat4_worker
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
 FIRST_LINE = b"#!AER-DAT4.0\r\n"

@@ -15,9 +15,9 @@ from bntt.data import load
 from bntt.data.dataset import Wanted
 from bntt.data.events import read_aedat2, read_aedat3, read_nmnist, read_npz
 from bntt.data.events.clock import Faults, settle
-from bntt.data.events.codec import unwrap
+from bntt.data.events.files.codec import unwrap
 from bntt.data.events.frames import to_frames
-from bntt.data.events.single import parts_of
+from bntt.data.single_file import parts_of
 
 A_FILE = Path("a.npz")
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

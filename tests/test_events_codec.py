@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bntt.data.events import codec
+from bntt.data.events.files import codec
 
 WORDS = arrays.arrays(np.uint32, st.integers(0, 60))
 

@@ -23,7 +23,7 @@ from made_up_events import (
 )
 
 from bntt.data.events import read_aedat3, read_nmnist, read_npz, read_recording
-from bntt.data.events.reading import READERS
+from bntt.data.events.files import READERS
 
 START = len(AEDAT3_HEADER)
 

@@ -23,7 +23,7 @@ from made_up_events import (
 )
 
 from bntt.data.events import read_aedat2, read_aedat3, read_nmnist, read_npz
-from bntt.data.events.aedat_header import body_of_aedat2
+from bntt.data.events.files.aedat_header import body_of_aedat2
 
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 LAST_LINE = AEDAT2_HEADER.rindex(b"# AEChip")

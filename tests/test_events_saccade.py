@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bntt.data import digits as digits_room
 from bntt.data import load
-from bntt.data.digits import scans
-from bntt.data.events import digits_dvs
 from bntt.data.events import saccade as module
 from bntt.data.events.saccade import saccade, saccades
+from bntt.data.sets import digits as digits_room
+from bntt.data.sets import digits_dvs
+from bntt.data.sets.digits import scans
 
 
 def an_image(seed, side=5):

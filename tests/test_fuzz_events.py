@@ -14,8 +14,8 @@ from test_events_aedat4 import THREE_EVENTS
 
 from bntt.data.dataset import Wanted
 from bntt.data.events.clock import settle
-from bntt.data.events.reading import read_recording
-from bntt.data.events.single import parts_of
+from bntt.data.events.files import read_recording
+from bntt.data.single_file import parts_of
 
 EVENTS = make_up(60, width=34, height=34)
 

@@ -99,7 +99,7 @@ def test_damaged_lists_of_gestures(tmp_path, text):
 
 @pytest.mark.parametrize("text", ["wnids.txt", "val/val_annotations.txt", "words.txt"])
 def test_damaged_lists_of_classes(tmp_path, text, monkeypatch):
-    monkeypatch.setattr("bntt.data.tiny_imagenet.CLASSES", 4)
+    monkeypatch.setattr("bntt.data.sets.tiny_imagenet.CLASSES", 4)
     root = made_up_images.tiny_imagenet(tmp_path, per_class=1, classes=4)
     honest = loaded("tiny-imagenet", root)
     data = (root / text).read_bytes()

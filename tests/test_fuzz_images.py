@@ -15,7 +15,7 @@ from made_up_mnist import publish as publish_mnist
 from PIL import Image
 
 from bntt.data import load
-from bntt.data.picture import decode, header
+from bntt.data.images.file import decode, header
 
 SECONDS = 20
 """For one damaged file, on a machine that is busy; an honest one takes a hundredth."""

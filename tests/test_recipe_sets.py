@@ -12,9 +12,9 @@ from PIL import Image
 
 from bntt.batches import dataset_of
 from bntt.config import load_recipe, recipe_names
-from bntt.data.digits import scans
-from bntt.data.events import digits_dvs
-from bntt.data.events.cifar10_dvs import CLASSES
+from bntt.data.sets import digits_dvs
+from bntt.data.sets.cifar10_dvs import CLASSES
+from bntt.data.sets.digits import scans
 from bntt.data.splits import SPLITS, split
 from bntt.evaluate import evaluate_run
 from bntt.train import train
@@ -45,7 +45,7 @@ def few_digits(_, monkeypatch):
 
 def tiny_imagenet(folder, monkeypatch):
     """Four classes of the 200, with five training images and one validation image each."""
-    monkeypatch.setattr("bntt.data.tiny_imagenet.CLASSES", 4)
+    monkeypatch.setattr("bntt.data.sets.tiny_imagenet.CLASSES", 4)
     folder, wnids = folder / "tiny-imagenet-200", [f"n{k:08}" for k in range(4)]
     noise = np.random.default_rng(0).integers(0, 256, (24, 64, 64, 3), dtype=np.uint8)
     names = [f"train/{w}/images/{w}_{k}.JPEG" for w in wnids for k in range(5)]

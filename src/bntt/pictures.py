@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from .data.geometry import Geometry
-from .data.levels import few_levels
-from .data.picture import MODES, read
+from .data.images.file import MODES, read
+from .data.images.levels import few_levels
 from .data.places import check_file
 
 

@@ -8,9 +8,9 @@ from jaxtyping import UInt8
 from .config import Recipe
 from .config.values import sensor_sides
 from .data.dataset import Wanted
-from .data.events.single import Part, parts_of, sensor_is_guessed
 from .data.geometry import Geometry
 from .data.places import check_file
+from .data.single_file import Part, parts_of, sensor_is_guessed
 
 
 def read_parts(
@@ -31,7 +31,7 @@ def read_parts(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no recording, or as :func:`bntt.data.events.single.parts_of`.
+        ValueError: If it is no recording, or as :func:`bntt.data.single_file.parts_of`.
     """
     path = Path(path)
     advice = "Name the files of an event camera, such as those that docs/events.md lists."

@@ -6,19 +6,19 @@ from pathlib import Path
 from ..choices import one_of
 from ..config.recipe import FOLDED, RECORDED
 from ..config.values import sensor_sides
-from .cifar import load_cifar10, load_cifar100
 from .dataset import Dataset, Images, Wanted
-from .digits import load_digits
-from .events.cifar10_dvs import load_cifar10_dvs
-from .events.digits_dvs import load_digits_dvs
-from .events.eventfolder import load_eventfolder
-from .events.gesture import load_gesture
-from .events.nmnist import load_nmnist
-from .imagefolder import load_imagefolder
-from .levels import LEAST, MOST
-from .mnist import load_fashion_mnist, load_mnist
-from .npz import load_npz
-from .tiny_imagenet import load_tiny_imagenet
+from .images.levels import LEAST, MOST
+from .sets.cifar import load_cifar10, load_cifar100
+from .sets.cifar10_dvs import load_cifar10_dvs
+from .sets.digits import load_digits
+from .sets.digits_dvs import load_digits_dvs
+from .sets.eventfolder import load_eventfolder
+from .sets.gesture import load_gesture
+from .sets.imagefolder import load_imagefolder
+from .sets.mnist import load_fashion_mnist, load_mnist
+from .sets.nmnist import load_nmnist
+from .sets.npz import load_npz
+from .sets.tiny_imagenet import load_tiny_imagenet
 
 __all__ = ["NAMES", "Dataset", "Images", "load"]
 

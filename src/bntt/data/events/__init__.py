@@ -1,12 +1,12 @@
 """Recordings of event cameras: their files, their frames, and the sets made of them."""
 
-from .aedat2 import read_aedat2
-from .aedat3 import read_aedat3
-from .aedat4 import read_aedat4
-from .arrays import read_npz
 from .clock import settle
-from .nmnist_file import read_nmnist
-from .reading import read_recording
+from .files import read_recording
+from .files.aedat2 import read_aedat2
+from .files.aedat3 import read_aedat3
+from .files.aedat4 import read_aedat4
+from .files.five_byte import read_nmnist
+from .files.npz import read_npz
 from .recording import Events
 
 __all__ = [

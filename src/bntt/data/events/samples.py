@@ -14,14 +14,14 @@ from jaxtyping import Int64
 
 from ..cache import cached, folder_of
 from ..dataset import Dataset, Wanted
-from ..decode import Moments
 from ..geometry import Geometry
+from ..images.cached import Moments
 from ..originals import SHA256, Originals, fingerprint, sha256_unchanged
 from ..splits import Split
 from ..tree import Stamp
 from .clock import Faults, refuse_uneven, said, settle
+from .files import read_recording
 from .frames import FULL, SCRATCH, check_frames, to_frames
-from .reading import read_recording
 from .recording import Events
 from .sensor import UNKNOWN, Sides
 

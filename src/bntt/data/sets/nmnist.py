@@ -4,11 +4,11 @@ from functools import partial
 from pathlib import Path
 
 from ..dataset import Dataset, Wanted
-from ..layout import find
+from ..events.files.five_byte import read_nmnist
+from ..events.samples import Listing, Sample, load_frames
+from ..folders import find
 from ..splits import refuse_split
 from ..tree import Stamp, left_out, scan
-from .nmnist_file import read_nmnist
-from .samples import Listing, Sample, load_frames
 
 SIDE = 34
 PARTS = {"Train": 60_000, "Test": 10_000}

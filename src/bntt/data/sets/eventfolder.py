@@ -9,15 +9,15 @@ import numpy as np
 
 from ..classes import ClassFolders, class_folders, notes_on
 from ..dataset import Dataset, Wanted
+from ..events.files import READERS, read_recording
+from ..events.recording import Events
+from ..events.samples import Listing, Sample, load_frames
+from ..events.sensor import UNKNOWN, Sides, reaches_far, refuse_stretched
+from ..events.survey import Survey, survey
+from ..events.windows import cut_into_windows
 from ..places import what_is_there
 from ..splits import refuse_split, split
 from ..tree import Found, beside, folders
-from .reading import READERS, read_recording
-from .recording import Events
-from .samples import Listing, Sample, load_frames
-from .sensor import UNKNOWN, Sides, reaches_far, refuse_stretched
-from .survey import Survey, survey
-from .windows import cut_into_windows
 
 NAME = "eventfolder"
 PARTS = ("train", "test")

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from ..machine.extras import how_to_install
+from ...machine.extras import how_to_install
+from ..places import NO_FILE
 from .deep import in_eight_bits, strips
 from .jpeg import plain_pixels
 from .levels import Unsuited
-from .places import NO_FILE
 
 MODES = {1: "L", 3: "RGB"}
 GREY = ("1", "L", "LA", "La")

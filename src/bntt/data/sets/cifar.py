@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .cache import cache_folder
+from ..cache import cache_folder
+from ..dataset import Dataset, Wanted, refuse_other_size
+from ..geometry import Geometry
+from ..places import read_bounded, what_is_there
+from ..splits import refuse_split
 from .cifar_files import SETS, TEST, TRAIN, CifarSet, Version
-from .dataset import Dataset, Wanted, refuse_other_size
 from .download import fetch
-from .geometry import Geometry
-from .places import read_bounded, what_is_there
 from .published import unpack, unpickle
-from .splits import refuse_split
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..recording import Events, on_sensor
+from ..sensor import UNKNOWN, Sides, sides_of_camera
 from .aedat_header import body_of_aedat3, check_version
 from .codec import decode_polarity
-from .file import read_bytes
-from .recording import Events, on_sensor
-from .sensor import UNKNOWN, Sides, sides_of_camera
+from .recording_bytes import read_bytes
 
 FORMAT = re.compile(rb"^#Format:[ \t]*(\S+)", re.MULTILINE)
 SOURCE = re.compile(rb"^#Source[ \t]*(\d{1,5}):[ \t]*([^\r\n]*)", re.MULTILINE)

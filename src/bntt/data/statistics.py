@@ -5,7 +5,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from .decode import Moments, mean_and_deviation
+from .images.cached import Moments, mean_and_deviation
 
 CHUNK = 1024
 """Images counted at a time."""

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .dataset import Dataset, Wanted
-from .decode import Moments
-from .events.samples import frame_moments
-from .geometry import Geometry, bordered
-from .npz_archive import NpzArchive
+from ..dataset import Dataset, Wanted
+from ..events.samples import frame_moments
+from ..geometry import Geometry, bordered
+from ..images.cached import Moments
+from ..npz_archive import NpzArchive
+from ..places import what_is_there
+from ..splits import Split, refuse_split, split
+from ..statistics import moments, pad
 from .npz_check import Samples, class_names, samples
-from .pixels import moments, pad
-from .places import what_is_there
-from .splits import Split, refuse_split, split
 
 DIVIDED = ("x_train", "y_train", "x_test", "y_test")
 WHOLE = ("x", "y")

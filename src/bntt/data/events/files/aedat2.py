@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..recording import Events
 from .aedat_header import body_of_aedat2, check_version
 from .codec import DVS128, decode_dvs128, is_dvs128, unwrap
-from .file import read_bytes
-from .recording import Events
+from .recording_bytes import read_bytes
 
 RECORD = 8
 """Bytes of an event: address and time, 32 bits each, big-endian."""
@@ -23,8 +23,8 @@ def read_aedat2(path: str | Path, transposed: bool = False) -> Events:
     """Read an AEDAT 2.0 file of a 128x128 sensor (DVS128, CIFAR10-DVS).
 
     After lines of text that begin with ``#`` come pairs of big-endian 32-bit numbers,
-    address and microseconds; `bntt.data.events.codec.decode_dvs128` says which bits of an
-    address are what, and how jAER's and CIFAR10-DVS's own readers take them.
+    address and microseconds; `bntt.data.events.files.codec.decode_dvs128` says which bits
+    of an address are what, and how jAER's and CIFAR10-DVS's own readers take them.
 
     Addresses with a bit above a DVS128's 15 are no events of a pixel (synchronisation,
     triggers): they are left out, and counted in ``Events.skipped["special"]``. Where the

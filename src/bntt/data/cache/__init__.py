@@ -16,9 +16,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..machine.extras import how_to_install
-from ..machine.progress import Display
-from .cache_build import (
+from ...machine.extras import how_to_install
+from ...machine.progress import Display
+from .building import (
     META,
     Fill,
     Plan,

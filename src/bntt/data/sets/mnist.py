@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .cache import cache_folder
-from .dataset import Dataset, Wanted
+from ..cache import cache_folder
+from ..dataset import Dataset, Wanted
+from ..geometry import bordered
+from ..images.idx import gunzip, read_idx
+from ..places import read_bounded, what_is_there
+from ..splits import refuse_split
+from ..statistics import moments, pad
 from .download import fetch
-from .geometry import bordered
-from .idx import gunzip, read_idx
 from .mnist_files import SETS, SIDE, File, MnistSet, owners_of
-from .pixels import moments, pad
-from .places import read_bounded, what_is_there
-from .splits import refuse_split
 
 
 def load_mnist(root: Path | None, wanted: Wanted) -> Dataset:

@@ -4,15 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .codec import (
-    NMNIST_BITS,
-    NMNIST_OVERFLOW,
-    NMNIST_OVERFLOW_ROW,
-    decode_nmnist,
-    unwrap,
-)
-from .file import read_bytes
-from .recording import Events, on_sensor
+from ..recording import Events, on_sensor
+from .codec import NMNIST_BITS, NMNIST_OVERFLOW, NMNIST_OVERFLOW_ROW, decode_nmnist, unwrap
+from .recording_bytes import read_bytes
 
 RECORD = 5
 """Bytes of an event."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .levels import LEAST, MOST, as_bytes, few_levels
+from ..images.levels import LEAST, MOST, as_bytes, few_levels
 
 CHANNELS = (1, 3)
 DIM = 64

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ...config.values import LONGEST_SIDE
-from ...machine.extras import how_to_install
+from ....config.values import LONGEST_SIDE
+from ....machine.extras import how_to_install
+from ..recording import Events, on_sensor
+from ..sensor import Sides
 from .aedat4_worker import decode
 from .aedat_header import check_version
-from .file import check_recording
-from .recording import Events, on_sensor
-from .sensor import Sides
+from .recording_bytes import check_recording
 
 LONGEST_VERSION = 64
 """Bytes that certainly hold the first line."""

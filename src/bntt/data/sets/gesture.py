@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from ..dataset import Dataset, Wanted
-from ..layout import find
+from ..events.clock import refuse_set_back, settle
+from ..events.files.aedat3 import read_aedat3
+from ..events.recording import Events
+from ..events.samples import Listing, Sample, load_frames
+from ..folders import find
 from ..originals import read_text, sha256_of_all
 from ..splits import refuse_split
 from ..tree import stamp
-from .aedat3 import read_aedat3
-from .clock import refuse_set_back, settle
-from .recording import Events
-from .samples import Listing, Sample, load_frames
 
 SIDE = 128
 TITLE = "DVS128 Gesture"

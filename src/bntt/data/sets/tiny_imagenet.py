@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..machine.terminal import shown
-from .cache import cache_folder, folder_of
-from .dataset import Dataset, Wanted
-from .decode import cached_images, mean_and_deviation
-from .geometry import Geometry
-from .layout import find
-from .originals import read_text
-from .splits import refuse_split
-from .tree import Found, Stamp, folders, left_out, scan
+from ...machine.terminal import shown
+from ..cache import cache_folder, folder_of
+from ..dataset import Dataset, Wanted
+from ..folders import find
+from ..geometry import Geometry
+from ..images.cached import cached_images, mean_and_deviation
+from ..originals import read_text
+from ..splits import refuse_split
+from ..tree import Found, Stamp, folders, left_out, scan
 
 TITLE = "Tiny-ImageNet"
 ARCHIVE = "tiny-imagenet-200.zip"

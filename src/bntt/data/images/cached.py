@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Int32, Int64, UInt8
 
-from .cache import cached
-from .originals import SHA256, Originals, fingerprint, read_unchanged, sha256_of_names
-from .picture import read as decode
-from .tree import Stamp
+from ..cache import cached
+from ..originals import SHA256, Originals, fingerprint, read_unchanged, sha256_of_names
+from ..tree import Stamp
+from .file import read as decode
 
 DECODER = 2
 """Version of what makes pixels of a file; part of the key of every cache of images."""
@@ -60,7 +60,7 @@ def cached_images(
         size: Side to which images are scaled; 0 leaves them as they are.
         what: Label of the progress bar.
         quiet: Whether to show none.
-        white: See `bntt.data.picture.read`.
+        white: See `bntt.data.images.file.read`.
         at_work: Bytes that decoding one of the files may take.
 
     Raises:

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset import Dataset, Wanted
-from ..layout import find
+from ..events.files.aedat2 import read_aedat2
+from ..events.files.npz import read_npz
+from ..events.recording import Events
+from ..events.samples import Listing, Sample, load_frames
+from ..folders import find
 from ..splits import Split, split
 from ..tree import Found, left_out, scan
-from .aedat2 import read_aedat2
-from .arrays import read_npz
-from .recording import Events
-from .samples import Listing, Sample, load_frames
 
 SIDE = 128
 EACH = 1000

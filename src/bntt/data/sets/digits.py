@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from .dataset import Dataset, Wanted, refuse_other_size
-from .geometry import Geometry
-from .splits import names_sha256, refuse_split
+from ..dataset import Dataset, Wanted, refuse_other_size
+from ..geometry import Geometry
+from ..splits import names_sha256, refuse_split
 
 LEVEL = 15
 """The scans' levels 0 to 16 are stored times this."""

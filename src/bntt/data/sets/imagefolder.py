@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .cache import cached, folder_of
-from .classes import ClassFolders, class_folders, notes_on
-from .dataset import Dataset, Wanted
-from .decode import DECODER, cached_images, mean_and_deviation
-from .geometry import of_squares
-from .levels import few_levels_of_all
-from .originals import check_unchanged, fingerprint, sha256_of_names
-from .picture import header
-from .places import what_is_there
-from .splits import Split, refuse_split, split
-from .tree import Found, Stamp, beside, folders
+from ..cache import cached, folder_of
+from ..classes import ClassFolders, class_folders, notes_on
+from ..dataset import Dataset, Wanted
+from ..geometry import of_squares
+from ..images.cached import DECODER, cached_images, mean_and_deviation
+from ..images.file import header
+from ..images.levels import few_levels_of_all
+from ..originals import check_unchanged, fingerprint, sha256_of_names
+from ..places import what_is_there
+from ..splits import Split, refuse_split, split
+from ..tree import Found, Stamp, beside, folders
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 TESTS = ("test", "val")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..npz_archive import Header, NpzArchive
+from ...npz_archive import Header, NpzArchive
+from ..recording import Events, on_sensor
 from .codec import unwrap
-from .file import check_recording
-from .recording import Events, on_sensor
+from .recording_bytes import check_recording
 
 COLUMNS = ("t", "x", "y", "p")
 CLOCK_BITS = 32

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from ..recording import Events
+from ..sensor import UNKNOWN, Sides
 from .aedat2 import read_aedat2
 from .aedat3 import read_aedat3
 from .aedat4 import LONGEST_VERSION, read_aedat4
 from .aedat_header import version_of
-from .arrays import read_npz
-from .file import check_recording
-from .nmnist_file import read_nmnist
-from .recording import Events
-from .sensor import UNKNOWN, Sides
+from .five_byte import read_nmnist
+from .npz import read_npz
+from .recording_bytes import check_recording
 
 
 def read_aedat(

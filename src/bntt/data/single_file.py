@@ -6,15 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from ..dataset import Wanted
-from .cifar10_dvs import read_official
-from .clock import refuse_uneven, said, settle
-from .frames import to_frames
-from .reading import read_recording
-from .recording import Events
-from .samples import cut
-from .sensor import UNKNOWN, most, refuse_stretched
-from .survey import windows_of
+from .dataset import Wanted
+from .events.clock import refuse_uneven, said, settle
+from .events.files import read_recording
+from .events.frames import to_frames
+from .events.recording import Events
+from .events.samples import cut
+from .events.sensor import UNKNOWN, most, refuse_stretched
+from .events.survey import windows_of
+from .sets.cifar10_dvs import read_official
 
 
 class Part(NamedTuple):

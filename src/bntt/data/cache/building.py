@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..machine.files import flush, replacing
-from ..machine.progress import Display
+from ...machine.files import flush, replacing
+from ...machine.progress import Display
 
 META = "meta.json"
 CHECK = "check"

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from ..dataset import Dataset, Wanted
-from ..digits import fold_of, scans
+from ..events.frames import check_frames, to_frames
+from ..events.saccade import saccades
+from ..events.samples import frame_moments
 from ..geometry import Geometry
 from ..splits import names_sha256, refuse_split
-from .frames import check_frames, to_frames
-from .saccade import saccades
-from .samples import frame_moments
+from .digits import fold_of, scans
 
 NAME = "digits-dvs"
 WHITE = 16

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from ..machine.extras import how_to_install
-from ..machine.progress import Display
+from ...machine.extras import how_to_install
+from ...machine.progress import Display
 
 MEGABYTE = 1_000_000
 CHUNK = 1 << 16
