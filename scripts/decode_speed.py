@@ -36,7 +36,7 @@ import PIL
 from PIL import Image, features
 
 from bntt.data.images.cached import cached_images
-from bntt.provenance import circumstances
+from bntt.runs.provenance import circumstances
 
 CORES = os.cpu_count() or 1
 SHAPE = (3, 64, 64)

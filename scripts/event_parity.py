@@ -43,7 +43,7 @@ from bntt.data.events import (  # noqa: E402
     read_aedat4,
     read_nmnist,
 )
-from bntt.provenance import circumstances  # noqa: E402
+from bntt.runs.provenance import circumstances  # noqa: E402
 
 READERS = ("aedat", "dv_processing", "tonic")
 MANY = 500_000

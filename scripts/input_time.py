@@ -26,7 +26,7 @@ from bntt.batches import Batches, dataset_of, generator
 from bntt.config import recipe_names
 from bntt.machine.hardware import keep_freed_memory, precision
 from bntt.objective import loss, make_optimizer
-from bntt.provenance import circumstances
+from bntt.runs.provenance import circumstances
 from bntt.weights import new_network
 
 

@@ -34,7 +34,7 @@ from side_by_side import (  # noqa: E402
 )
 
 from bntt.interchange import load_reference  # noqa: E402
-from bntt.provenance import circumstances  # noqa: E402
+from bntt.runs.provenance import circumstances  # noqa: E402
 
 LEAK = 0.95
 

@@ -19,16 +19,16 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [  # a room may import only from floors below its own
-    {"choices", "option_types"},
+    {"choices", "option_types", "version"},
     {"machine"},
-    {"ops", "answers", "record"},
+    {"ops", "answers"},
     {"layers", "config"},
     {"data", "board"},
     {"batches", "pictures", "recordings", "report"},
-    {"provenance", "overview", "origin", "evaluation"},
+    {"overview", "evaluation"},
     {"networks"},
-    {"interchange"},
-    {"run_folder", "objective"},
+    {"runs", "interchange"},
+    {"objective"},
     {"weights"},
     {"evaluate", "journal", "predict"},
     {"train", "benchmark", "printing", "mistakes"},
@@ -92,7 +92,7 @@ def test_equations_are_numbered_once_and_in_order():
 
 def top_level_modules_after(statement):
     """The third-party packages that a fresh interpreter holds after `statement`."""
-    code = f"{statement}; import sys; print(*{{n.split('.')[0] for n in sys.modules}})"
+    code = f"{statement}\nimport sys; print(*{{n.split('.')[0] for n in sys.modules}})"
     path = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -105,12 +105,36 @@ def top_level_modules_after(statement):
     return set(done.stdout.split()) - sys.stdlib_module_names
 
 
-def test_import_loads_only_the_five():
+def test_all_public_names_together_load_only_the_five():
     five = top_level_modules_after(
         "import torch, numpy, numba, safetensors.torch, jaxtyping"
     )
-    extra = top_level_modules_after("import bntt") - five - {"bntt"}
-    assert not extra, f"`import bntt` also loads {sorted(extra)}"
+    loaded = top_level_modules_after("from bntt import *; LIF, save, vgg9")
+    assert not (extra := loaded - five - {"bntt"}), f"`import bntt` loads {sorted(extra)}"
+
+
+@pytest.mark.parametrize("words", ["--help", "train --help", "recipes", "--version"])
+def test_what_needs_no_network_does_not_load_torch(words):
+    run = f"from bntt.cli import main; main({words.split()!r})"
+    silent = (
+        f"import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()): {run}\n"
+    )
+    assert not {"torch", "numpy", "numba"} & top_level_modules_after(silent)
+
+
+def test_the_front_door_says_the_same_to_a_program_and_to_a_type_checker():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    promised = {
+        alias.asname: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert promised == bntt._ROOM_OF
+    assert [name for name in bntt.__all__ if not hasattr(bntt, name)] == []
+    with pytest.raises(AttributeError, match="no attribute 'vgg8'"):
+        getattr(bntt, "vgg8")  # noqa: B009 - a type checker knows that there is none
 
 
 def test_what_is_not_python_travels_in_the_package():

@@ -48,7 +48,7 @@ def test_everything_comes_back(net, tmp_path, dtype):
         "other/half": torch.randn(5).bfloat16(),
     }
     net.to(dtype)
-    checkpoint.save(path, net, extra, {"step": 7, "best": 0.5, "note": "é"})
+    checkpoint.write(path, net, extra, {"step": 7, "best": 0.5, "note": "é"})
     back, got, info = checkpoint.read(path)
     assert info == {"step": 7, "best": 0.5, "note": "é"}
     assert same(got, extra)
@@ -62,7 +62,7 @@ def test_everything_comes_back(net, tmp_path, dtype):
 
 
 def test_loading_gives_the_network_alone(net, tmp_path):
-    checkpoint.save(tmp_path / "a", net, {"optimizer/0/step": torch.tensor(1.0)}, {"n": 1})
+    checkpoint.write(tmp_path / "a", net, {"optimizer/0/step": torch.tensor(1.0)}, {"n": 1})
     back = checkpoint.load(str(tmp_path / "a"))
     assert same(dict(back.state_dict()), dict(net.state_dict()))
     assert back.class_names == ("no", "perhaps", "yes")
@@ -76,7 +76,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_newer_format_is_refused(net, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(header, "FORMAT", header.FORMAT + 1)
-        checkpoint.save(tmp_path / "a", net)
+        checkpoint.write(tmp_path / "a", net)
     with pytest.raises(
         ValueError, match=r"newer bntt \(format 3, .* up to 2\). Take a newer clone"
     ):
@@ -84,7 +84,7 @@ def test_a_newer_format_is_refused(net, tmp_path, monkeypatch):
 
 
 def test_a_tensor_too_many_is_refused(net, tmp_path):
-    checkpoint.save(tmp_path / "a", net)
+    checkpoint.write(tmp_path / "a", net)
     text = json.dumps({"format": 2, "config": net.config, "info": {}})
     more = {**tensors(tmp_path / "a"), "hidden.bias": torch.zeros(512)}
     save_file(more, tmp_path / "a", metadata={"bntt": text})
@@ -94,7 +94,7 @@ def test_a_tensor_too_many_is_refused(net, tmp_path):
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(net, tmp_path, monkeypatch):
     path, write = tmp_path / "a.safetensors", Path.write_bytes
-    checkpoint.save(path, net)
+    checkpoint.write(path, net)
     before = path.read_bytes()
 
     def half(self, content):
@@ -104,7 +104,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(net, tmp_path, monkeypa
     monkeypatch.setattr(Path, "write_bytes", half)
     net.output.weight.data.zero_()
     with pytest.raises(OSError, match="the disk is full"):
-        checkpoint.save(path, net)
+        checkpoint.write(path, net)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.safetensors"]
 
@@ -114,7 +114,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(net, tmp_path, monkeypa
 def test_who_may_read_it_is_the_users_choice(net, tmp_path, mask):
     before = os.umask(mask)
     try:
-        checkpoint.save(tmp_path / "a", net)
+        checkpoint.write(tmp_path / "a", net)
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~mask

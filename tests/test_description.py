@@ -455,7 +455,7 @@ def test_loading_and_saving_draw_no_random_number(tmp_path):
 
 def test_a_loaded_file_is_not_held_open(tmp_path):
     net = small()
-    bntt.networks.checkpoint.save(tmp_path / "a", net, {"x/y": torch.ones(1000)})
+    bntt.networks.checkpoint.write(tmp_path / "a", net, {"x/y": torch.ones(1000)})
     held = bntt.networks.checkpoint.read(tmp_path / "a")
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8")

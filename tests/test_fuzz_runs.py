@@ -145,7 +145,7 @@ def test_an_edited_last_checkpoint(original, ending, tmp_path, seed):
             extra[draw.choice(odd)] = extra.pop(name)
         case "type":
             extra[name] = extra[name].to(torch.int64)
-    checkpoint.save(folder / "last.safetensors", net, extra, info)
+    checkpoint.write(folder / "last.safetensors", net, extra, info)
     done = outcome(folder, lambda: resumed(folder))
     assert done is None or what == "info", "only a figure for the reader was changed"
 

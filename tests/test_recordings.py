@@ -16,12 +16,12 @@ from bntt.config import Recipe
 from bntt.data import load
 from bntt.data.events.frames import to_frames
 from bntt.data.geometry import Geometry
+from bntt.networks import checkpoint
 from bntt.networks.checkpoint import load as load_network
-from bntt.networks.checkpoint import save
 from bntt.predict import predict, predict_run
 from bntt.printing import print_predictions
 from bntt.recordings import read_parts
-from bntt.run_folder import RunFolder
+from bntt.runs.folder import RunFolder
 
 SIZE = 32
 SETS = {
@@ -106,7 +106,7 @@ def run(tmp_path):
                 parameter *= 4  # or nothing would spike in a network never trained
         folder = RunFolder(tmp_path / "run")
         folder.start(recipe(**changes), {})
-        save(folder.best, net)
+        checkpoint.write(folder.best, net)
         return folder.path, net.eval()
 
     write(tmp_path / "a.bs2", nmnist(make_up(seed=1)))

@@ -17,7 +17,7 @@ import bntt.evaluate as evaluation
 import bntt.train as training
 from bntt.evaluate import evaluate_run
 from bntt.networks import checkpoint
-from bntt.origin import Origin, check_evaluation, check_resume
+from bntt.runs.origin import Origin, check_evaluation, check_resume
 from bntt.train import train
 
 DATA = pictures(size=4)

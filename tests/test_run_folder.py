@@ -11,7 +11,7 @@ import torch
 from small_runs import RECIPE
 
 import bntt
-from bntt.run_folder import RunFolder
+from bntt.runs.folder import RunFolder
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from small_runs import (
 )
 
 import bntt.train as training
-from bntt import record
 from bntt.networks import checkpoint
-from bntt.run_folder import RunFolder
+from bntt.runs import record
+from bntt.runs.folder import RunFolder
 from bntt.train import train
 
 
@@ -232,7 +232,7 @@ def rewrite(path, change):
     """Save a checkpoint with changed tensors and values."""
     net, tensors, values = checkpoint.read(path)
     change(net, tensors, values)
-    checkpoint.save(path, net, tensors, values)
+    checkpoint.write(path, net, tensors, values)
 
 
 def drop(net, tensors, values):

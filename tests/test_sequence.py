@@ -71,7 +71,7 @@ def test_a_permutation_is_named_by_its_seed():
 
 def test_the_order_of_the_pixels_travels_in_a_checkpoint(tmp_path):
     net = small(encoder="permuted", num_steps=36, permutation=5, window=6).eval()
-    checkpoint.save(tmp_path / "net.safetensors", net)
+    checkpoint.write(tmp_path / "net.safetensors", net)
     again = checkpoint.load(tmp_path / "net.safetensors")
     assert (again.permutation, again.window) == (5, 6)
     images = torch.randn(2, 1, 6, 6)

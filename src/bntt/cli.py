@@ -19,6 +19,7 @@ from .machine.files import writing
 from .machine.shortage import described, fitting, ran_out
 from .machine.terminal import one_line
 from .option_types import expanded
+from .version import __version__
 
 FEWER_STEPS = "Ask for fewer with --num-steps, or for smaller files"
 FEWER_IMAGES = "Lower --batch-size or --num-steps"
@@ -60,7 +61,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 def _version(wanted: bool) -> bool:
     if wanted:
-        print(f"bntt {sys.modules[__package__ or 'bntt'].__version__}")
+        print(f"bntt {__version__}")
         raise typer.Exit
     return wanted
 

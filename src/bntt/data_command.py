@@ -8,7 +8,6 @@ import typer
 
 from .machine import strict_json, terminal
 from .option_types import expanded
-from .report import check_target
 
 Root = Annotated[
     Path | None,
@@ -78,6 +77,8 @@ def data(
     from .printing import drawn, print_overview
 
     if sheet:
+        from .report import check_target
+
         check_target(sheet)  # now rather than after the work
     loaded, checked = load_whole(
         name,
@@ -120,6 +121,8 @@ def _default_sheet(name: str) -> Path | None:
     """The contact sheet that nobody asked for; None, and why, if it cannot be drawn."""
     sheet = Path(f"{name}-sheet.png")
     try:
+        from .report import check_target
+
         check_target(sheet)
     except (ImportError, OSError) as error:
         terminal.note(f"No contact sheet: {error}")

@@ -19,9 +19,9 @@ from .machine.progress import Display
 from .machine.terminal import one_line
 from .networks.modes import evaluating
 from .networks.network import Network
-from .origin import Origin, check_evaluation, refuse_other_classes
-from .provenance import circumstances
-from .run_folder import RunFolder
+from .runs.folder import RunFolder
+from .runs.origin import Origin, check_evaluation, refuse_other_classes
+from .runs.provenance import circumstances
 from .weights import best, other_geometry, untrained
 
 __all__ = ["Evaluation", "count_correct", "evaluate", "evaluate_run"]

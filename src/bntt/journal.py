@@ -11,7 +11,7 @@ from .config import Recipe
 from .machine.progress import Display
 from .networks.checkpoint import first_nonfinite
 from .objective import learning_rate
-from .run_folder import RunFolder
+from .runs.folder import RunFolder
 from .weights import Progress
 
 

@@ -18,7 +18,7 @@ from .machine.terminal import one_line
 from .networks.network import Network
 from .pictures import read_as_trained
 from .recordings import read_parts
-from .run_folder import RunFolder
+from .runs.folder import RunFolder
 from .weights import best, untrained
 
 

@@ -60,7 +60,7 @@ def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
 
 
 def _sources(commit: str) -> str:
-    """The commit in short, or what stands in its place (`bntt.provenance.commit`)."""
+    """The commit in short, or what stands in its place (`bntt.runs.provenance.commit`)."""
     if " " in commit:
         return f"bntt {commit}"
     changed = ", changed since" if commit.endswith("+") else ""

@@ -28,8 +28,8 @@ from .objective import (
     optimizer_tensors,
     restore_optimizer,
 )
-from .origin import Origin, check_resume
-from .run_folder import RunFolder
+from .runs.folder import RunFolder
+from .runs.origin import Origin, check_resume
 from .weights import Progress, hand_over, left_off, new_network, try_one
 
 SAVE_EVERY = 60.0
@@ -260,7 +260,7 @@ class _Run:
             score = validation[-1] if validation else float(epoch)
             if score >= self.progress.best:  # of equals, the one trained longest
                 self.progress.best = score
-                checkpoint.save(self.folder.best, self.net, info={"epoch": epoch})
+                checkpoint.write(self.folder.best, self.net, info={"epoch": epoch})
             self.journal.epoch(step, validation, self.progress)
         self.progress.start_epoch()
         self.accelerator.wait_for_everyone()
@@ -283,7 +283,7 @@ class _Run:
         if self.main:
             tensors = dict(optimizer_tensors(self.optimizer))
             self.journal.refuse_nonfinite(self.progress.step - 1, tensors)
-            checkpoint.save(self.folder.last, self.net, tensors, asdict(self.progress))
+            checkpoint.write(self.folder.last, self.net, tensors, asdict(self.progress))
             seconds = round(self.progress.seconds, 1)
             self.folder.update(step=self.progress.step, seconds=seconds)
 

@@ -16,8 +16,8 @@ from .networks import build, checkpoint
 from .networks.modes import evaluating
 from .networks.network import Network
 from .ops.surrogate import Triangle
-from .origin import refuse_other_classes
-from .run_folder import RunFolder
+from .runs.folder import RunFolder
+from .runs.origin import refuse_other_classes
 
 
 @dataclass

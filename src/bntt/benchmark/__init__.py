@@ -21,7 +21,7 @@ from ..machine import strict_json
 from ..machine.files import replacing
 from ..machine.hardware import processor
 from ..networks.vgg import VGG
-from ..provenance import commit
+from ..runs.provenance import commit
 from .contender.__main__ import versions
 from .memory import run_memory
 from .plan import Setting

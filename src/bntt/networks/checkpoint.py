@@ -21,7 +21,7 @@ from .network import Network
 from .twin import first_difference, same_kind
 
 
-def save(
+def write(
     path: str | Path,
     net: Network,
     extra: Mapping[str, Tensor] | None = None,
@@ -56,7 +56,7 @@ def save(
         temporary.write_bytes(content)
 
 
-def save_network(net: Network, path: str | Path) -> None:
+def save(net: Network, path: str | Path) -> None:
     """Write a network into a file that :func:`bntt.load` reads.
 
     Written are its weights, its running statistics, and a description of everything else
@@ -72,7 +72,7 @@ def save_network(net: Network, path: str | Path) -> None:
             loading would give another one; or if a tensor holds NaN or infinity.
         OSError: If the folder cannot be written or the disk is full.
     """
-    save(path, net)
+    write(path, net)
 
 
 def described(net: Network) -> NetworkConfig:

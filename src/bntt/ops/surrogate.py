@@ -212,7 +212,7 @@ def check_surrogate(value: Any) -> None:
     if not isinstance(value, Surrogate):
         raise TypeError(
             f"`surrogate` must be one such as Triangle(), or an instance of a class of "
-            f"your own derived from bntt.ops.surrogate.Surrogate, got {value!r}."
+            f"your own derived from bntt.Surrogate, got {value!r}."
         )
 
 

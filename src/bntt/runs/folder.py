@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..config import Recipe, load_recipe
+from ..machine.files import replacing
+from ..machine.terminal import one_line
 from . import record
-from .config import Recipe, load_recipe
-from .machine.files import replacing
-from .machine.terminal import one_line
 from .provenance import circumstances
 from .record import Info
 
@@ -137,7 +137,7 @@ class RunFolder:
 
         Args:
             step: Training steps already done.
-            about: What this sitting says of itself (`bntt.record.SITTING`).
+            about: What this sitting says of itself (`bntt.runs.record.SITTING`).
 
         Returns:
             What may decide weights and changed since the last sitting, in words; or

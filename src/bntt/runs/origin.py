@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .config import Recipe
-from .data import Dataset
+from ..config import Recipe
+from ..data import Dataset
 
 DIGEST = 12
 """Characters of a SHA-256 that a message shows."""

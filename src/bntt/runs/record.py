@@ -11,7 +11,7 @@ Info = dict[str, Any]
 """The values of ``run.json``."""
 
 SITTING = ("command", "device", "processes", "precision", "precision_because", "source")
-"""What a sitting says of itself beside `bntt.provenance.circumstances`."""
+"""What a sitting says of itself beside `bntt.runs.provenance.circumstances`."""
 
 CIRCUMSTANCES = (
     *("started", "commit", "python", "versions", "platform", "processor", "threads"),
@@ -24,7 +24,7 @@ PASSING = (
     *("start_step", "started", "command", "process", "host", "data", "source"),
     "precision_because",
 )
-"""Entries of a segment that decide no weight, or that `bntt.origin` compares."""
+"""Entries of a segment that decide no weight, or that `bntt.runs.origin` compares."""
 
 
 def read(path: Path) -> Info:

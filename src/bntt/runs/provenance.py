@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from . import __version__
-from .machine.hardware import processor
-from .ops import backend_report
+from ..machine.hardware import processor
+from ..ops import backend_report
+from ..version import __version__
 
 PACKAGES = ("torch", "numpy", "numba", "safetensors", "accelerate")
 
@@ -41,11 +41,11 @@ def _version(package: str) -> str:
 
 def commit() -> str:
     """The commit of the source tree, ``+`` if it was changed since; else the version."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     try:
         run = {"capture_output": True, "encoding": "utf-8", "check": True, "cwd": here}
         # an installed copy may lie inside somebody else's repository
-        subprocess.run(["git", "ls-files", "--error-unmatch", "provenance.py"], **run)
+        subprocess.run(["git", "ls-files", "--error-unmatch", "version.py"], **run)
         commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
         changed = subprocess.run(["git", "status", "--porcelain", "."], **run).stdout
         return commit + ("+" if changed else "")

@@ -1,0 +1,3 @@
+"""The version, where every room and the build find it."""
+
+__version__ = "0.1.0"
