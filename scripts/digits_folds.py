@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from bntt import load_recipe
-from bntt.evaluate import evaluate_run
+from bntt.analysis.accuracy import evaluate_run
 from bntt.machine.hardware import keep_freed_memory
 from bntt.report import accuracy_over_time
 from bntt.train import train

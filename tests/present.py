@@ -2,9 +2,9 @@
 
 from typing import TypeVar
 
+from bntt.analysis.predict import Prediction, Unread
 from bntt.layers.neuron import NormLIF
 from bntt.networks.network import Network
-from bntt.predict import Prediction, Unread
 
 Value = TypeVar("Value")
 

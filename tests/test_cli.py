@@ -14,8 +14,8 @@ from PIL import Image
 
 import bntt
 from bntt import cli, config
+from bntt.analysis.predict import Prediction
 from bntt.data import load
-from bntt.predict import Prediction
 from bntt.printing import print_predictions, print_training
 
 trained, run, bntt_says = command.trained, command.run, command.bntt_says

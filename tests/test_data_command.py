@@ -15,7 +15,7 @@ from made_up_cifar import publish
 from made_up_images import write_image
 from PIL import Image
 
-from bntt import overview
+from bntt.analysis import dataset_summary as overview
 from bntt.cli import main
 from bntt.data import NAMES, load
 from bntt.data.catalogue import CATALOGUE

@@ -9,7 +9,7 @@ import torch
 from present import present
 from small_runs import pictures, same
 
-from bntt.evaluate import count_correct, evaluate
+from bntt.analysis.accuracy import count_correct, evaluate
 from bntt.networks.vgg import vgg5
 
 T, IMAGES = 4, 37

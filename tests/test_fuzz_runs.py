@@ -17,9 +17,9 @@ from conftest import THREADS
 from fuzzing import damaged
 from small_runs import RECIPE, interrupt, log, pictures, same, stopped, tensors
 
-import bntt.evaluate as evaluation
+import bntt.analysis.accuracy as evaluation
 import bntt.train as training
-from bntt.evaluate import evaluate_run
+from bntt.analysis.accuracy import evaluate_run
 from bntt.networks import checkpoint
 from bntt.train import train
 

@@ -103,8 +103,8 @@ def unevaluated(monkeypatch):
     def begun(*_, **__):
         raise AssertionError("the target is looked at first")
 
-    monkeypatch.setattr("bntt.evaluate.evaluate_run", begun)
-    monkeypatch.setattr("bntt.overview.load_whole", begun)
+    monkeypatch.setattr("bntt.analysis.accuracy.evaluate_run", begun)
+    monkeypatch.setattr("bntt.analysis.dataset_summary.load_whole", begun)
 
 
 @pytest.mark.parametrize(

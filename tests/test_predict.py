@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bntt import vgg5
+from bntt.analysis.predict import Prediction, predict
 from bntt.data import load
 from bntt.pictures import read_picture
-from bntt.predict import Prediction, predict
 
 
 def network(encoder="direct", **config):

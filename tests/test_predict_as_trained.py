@@ -12,11 +12,11 @@ from present import answered
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from bntt.analysis.accuracy import evaluate_run
+from bntt.analysis.predict import predict, predict_run
 from bntt.config import Recipe
 from bntt.data import load
-from bntt.evaluate import evaluate_run
 from bntt.networks import checkpoint
-from bntt.predict import predict, predict_run
 from bntt.train import train
 
 RECIPE = {

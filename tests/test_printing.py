@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bntt.evaluation import Evaluation
+from bntt.analysis.evaluation import Evaluation
 from bntt.printing import print_evaluation
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -11,6 +11,7 @@ from made_up_events import make_up, nmnist, npz, write
 from present import answered
 
 from bntt import vgg5
+from bntt.analysis.predict import predict, predict_run
 from bntt.cli import main
 from bntt.config import Recipe
 from bntt.data import load
@@ -18,7 +19,6 @@ from bntt.data.events.frames import to_frames
 from bntt.data.geometry import Geometry
 from bntt.networks import checkpoint
 from bntt.networks.checkpoint import load as load_network
-from bntt.predict import predict, predict_run
 from bntt.printing import print_predictions
 from bntt.recordings import read_parts
 from bntt.runs.folder import RunFolder

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from small_runs import RECIPE, go, info, interrupt, pictures, stopped
 
-import bntt.evaluate as evaluation
+import bntt.analysis.accuracy as evaluation
 import bntt.train as training
-from bntt.evaluate import evaluate_run
+from bntt.analysis.accuracy import evaluate_run
 from bntt.networks import checkpoint
 from bntt.runs.origin import Origin, check_evaluation, check_resume
 from bntt.train import train
@@ -404,7 +404,7 @@ def test_the_last_good_checkpoint_stays(tmp_path, monkeypatch, given, where):
 
 
 def test_frozen_norms_stay_frozen_whatever_happens(given):
-    from bntt.evaluate import count_correct
+    from bntt.analysis.accuracy import count_correct
     from bntt.weights import new_network
 
     net = new_network(RECIPE, DATA).train()
@@ -422,7 +422,7 @@ def test_frozen_norms_stay_frozen_whatever_happens(given):
 
 
 def test_a_share_has_wilsons_interval():
-    from bntt.evaluation import wilson
+    from bntt.analysis.evaluation import wilson
 
     # by hand: centre (k + z^2/2) / (n + z^2), from Wilson 1927
     low, high = wilson(0.9, 100)
@@ -433,7 +433,7 @@ def test_a_share_has_wilsons_interval():
 
 
 def test_a_part_of_a_set_is_called_a_part():
-    from bntt.evaluation import Evaluation
+    from bntt.analysis.evaluation import Evaluation
 
     values = {"seeds": (0,), "accuracy": ((0.5,),), "batch_size": 1, "precision": "float32"}
     part = Evaluation(dataset="nmnist", images=10, **values)

@@ -119,7 +119,7 @@ def test_a_batch_that_cannot_fit(refusal, run, monkeypatch):
     def too_large(*_, **__):
         torch.empty(2**52)
 
-    monkeypatch.setattr("bntt.evaluate.count_correct", too_large)
+    monkeypatch.setattr("bntt.analysis.accuracy.count_correct", too_large)
     line = refusal("evaluate", run)
     assert line.startswith("bntt: Out of memory: 16 PiB were asked for")
     assert "--num-steps" in line

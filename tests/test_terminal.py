@@ -11,10 +11,10 @@ import pytest
 from rich.table import Table
 
 from bntt import cli
+from bntt.analysis.predict import Prediction
 from bntt.machine import strict_json, terminal
 from bntt.machine.extras import how_to_install
 from bntt.machine.progress import Display
-from bntt.predict import Prediction
 from bntt.printing import print_predictions
 
 trained, run = command.trained, command.run
@@ -41,7 +41,7 @@ def test_what_moves_the_cursor_is_escaped(text, said):
 def test_any_encoding_takes_any_name(encoding, tmp_path):
     code = (
         "from bntt.machine import terminal; terminal.prepare()\n"
-        "from bntt.predict import Prediction\n"
+        "from bntt.analysis.predict import Prediction\n"
         "from bntt.printing import print_predictions\n"
         "name = 'ü \\u2026 \\udcff \\u732b [red]'\n"
         "print_predictions([Prediction(name, (name, name), (0.5, 0.25))])\n"

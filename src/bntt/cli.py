@@ -153,7 +153,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the accuracy after every time-step on the whole test set."""
-    from .evaluate import evaluate_run
+    from .analysis.accuracy import evaluate_run
     from .machine.hardware import keep_freed_memory
     from .printing import bars_of, drawn, print_evaluation
 
@@ -210,8 +210,8 @@ def predict(
     Of a picture the square in the middle counts, scaled to what the network was trained on.
     Recordings of an event camera are cut into windows if the training recordings were.
     """
+    from .analysis.predict import Unread, predict_run
     from .machine.hardware import keep_freed_memory
-    from .predict import Unread, predict_run
     from .printing import print_predictions
 
     keep_freed_memory()

@@ -73,7 +73,7 @@ def data(
     """List the image and event sets; or fetch one, check it and draw some of it."""
     if name == "list":
         return _list(as_json)
-    from .overview import draw, load_whole, overview
+    from .analysis.dataset_summary import draw, load_whole, overview
     from .printing import drawn, print_overview
 
     if sheet:
@@ -107,7 +107,7 @@ def data(
 
 
 def _list(as_json: bool) -> None:
-    from .overview import catalogue
+    from .analysis.dataset_summary import catalogue
     from .printing import print_catalogue
 
     sets = catalogue()

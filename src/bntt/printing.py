@@ -9,10 +9,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from .evaluate import Evaluation
+from .analysis.accuracy import Evaluation
+from .analysis.dataset_summary import Overview
+from .analysis.predict import Prediction
 from .machine.terminal import note, one_line, out, shown, table
-from .overview import Overview
-from .predict import Prediction
 
 FEW = 20
 """Classes, or digests, that are all printed."""
@@ -86,7 +86,7 @@ def print_predictions(found: Iterable[Prediction]) -> None:
 
 
 def print_catalogue(sets: Mapping[str, Mapping[str, Any]]) -> None:
-    """What :func:`bntt.overview.catalogue` returned."""
+    """What :func:`bntt.analysis.dataset_summary.catalogue` returned."""
     head = ("name", "kind", "channels x pixels", "classes", "train", "test", "in cache")
     rows = [
         (

@@ -11,9 +11,9 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
+from .analysis.accuracy import count_correct
 from .batches import Batches, dataset_of, generator
 from .config import Recipe
-from .evaluate import count_correct
 from .journal import Journal
 from .machine import hardware
 from .machine.interrupt import stoppable, unwinding

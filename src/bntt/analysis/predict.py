@@ -10,16 +10,16 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from ..config import Recipe
+from ..data.geometry import Geometry, recalled
+from ..machine.progress import Display
+from ..machine.terminal import one_line
+from ..networks.network import Network
+from ..pictures import read_as_trained
+from ..recordings import read_parts
+from ..runs.folder import RunFolder
+from ..weights import best, untrained
 from .answers import refuse_nonfinite
-from .config import Recipe
-from .data.geometry import Geometry, recalled
-from .machine.progress import Display
-from .machine.terminal import one_line
-from .networks.network import Network
-from .pictures import read_as_trained
-from .recordings import read_parts
-from .runs.folder import RunFolder
-from .weights import best, untrained
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .data import Dataset, load
-from .data.cache import cache_folder, verify
-from .data.catalogue import CATALOGUE
-from .data.originals import Originals
-from .machine.progress import Display
-from .machine.terminal import Beside, shown
-from .report import event_sheet, image_sheet
+from ..data import Dataset, load
+from ..data.cache import cache_folder, verify
+from ..data.catalogue import CATALOGUE
+from ..data.originals import Originals
+from ..machine.progress import Display
+from ..machine.terminal import Beside, shown
+from ..report import event_sheet, image_sheet
 
 NAMED = 5
 """Files that are named where many are wrong."""

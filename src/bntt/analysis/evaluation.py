@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .data.catalogue import CATALOGUE
+from ..data.catalogue import CATALOGUE
 
 Z = 1.959963984540054
 """The normal distribution's two-sided 95 % quantile."""
