@@ -17,7 +17,7 @@ from bntt import load_recipe
 from bntt.analysis.accuracy import evaluate_run
 from bntt.machine.hardware import keep_freed_memory
 from bntt.report import accuracy_over_time
-from bntt.train import train
+from bntt.training.train import train
 
 FOLDS = range(5)
 CODINGS = {"direct": (), "poisson": ("encoder=poisson", "num_steps=10")}

@@ -22,12 +22,14 @@ from typing import Any
 import torch
 
 from bntt import Recipe, load_recipe
-from bntt.batches import Batches, dataset_of, generator
 from bntt.config import recipe_names
 from bntt.machine.hardware import keep_freed_memory, precision
-from bntt.objective import loss, make_optimizer
+from bntt.runs.opened import dataset_of
 from bntt.runs.provenance import circumstances
-from bntt.weights import new_network
+from bntt.training.batches import Batches, generator
+from bntt.training.losses import loss
+from bntt.training.optimizer import make_optimizer
+from bntt.training.start import new_network
 
 
 def main() -> None:

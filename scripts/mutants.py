@@ -299,7 +299,7 @@ BUGS = {
     ("data/images/cached.py", "test_data_decode.py test_data_imagefolder.py"): [
         ("squares overflow", "np.square(block, dtype=np.uint16)", "np.square(block)"),
     ],
-    ("data/augment_events.py", "test_augment_events.py"): [
+    ("training/augment/events.py", "test_augment_events.py"): [
         ("pixels come round again", "inside = (y >= 0)", "inside = (y >= -height)"),
         ("labels mix by volume", "torch.where(total > 0, there / total, volume)", "volume"),
         ("every mix with itself", "uniform((len(frames),), frames, generator).argsort()", "torch.arange(len(frames))"),

@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from safetensors import safe_open
 
-import bntt.train as training
+import bntt.training.train as training
 from bntt.config import Recipe
 from bntt.data import Dataset
-from bntt.train import train
+from bntt.training.train import train
 
 PER_EPOCH = 5
 RECIPE = Recipe(

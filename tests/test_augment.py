@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bntt.data.augment import crop, cutout, flip
+from bntt.training.augment.images import crop, cutout, flip
 
 CHANGES = {
     "crop": lambda images, generator: crop(images, 2, generator),

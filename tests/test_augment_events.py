@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bntt.data.augment import crop, cutout, flip
-from bntt.data.augment_events import mix, nda, roll, rotate, shear
+from bntt.training.augment.events import mix, nda, roll, rotate, shear
+from bntt.training.augment.images import crop, cutout, flip
 
 LABELS = torch.arange(40) % 10
 MOVES = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_runs import RECIPE, pictures
 
-from bntt.batches import PURPOSES, Batches, generator
+from bntt.training.batches import PURPOSES, Batches, generator
 
 CPU = torch.device("cpu")
 # 50 to learn from: 6 batches of 8, and two images left over in every epoch

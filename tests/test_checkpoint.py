@@ -17,6 +17,7 @@ from small_runs import same, tensors
 from bntt.networks import checkpoint, header
 from bntt.networks.vgg import vgg5
 from bntt.ops.surrogate import ATan
+from bntt.training import optimizer
 
 CONFIG = {
     "num_classes": 3,
@@ -124,7 +125,7 @@ def test_a_copy_takes_on_device_type_and_layout():
     like = torch.empty(2, 3, 4, 5, dtype=torch.float64)
     like = like.to(memory_format=torch.channels_last)
     source = torch.arange(120.0).reshape(2, 3, 4, 5)
-    copy = checkpoint.to_device(source, like)
+    copy = optimizer.to_device(source, like)
     assert torch.equal(copy, source.double())
     assert copy.stride() == like.stride()
     assert copy.data_ptr() != like.data_ptr()

@@ -9,9 +9,9 @@ import pytest
 import torch
 from small_runs import RECIPE, go, info, interrupt, pictures, stopped
 
-import bntt.train as training
+import bntt.training.train as training
 from bntt.networks import checkpoint
-from bntt.weights import hand_over, new_network
+from bntt.training.start import copy_to_later_steps, new_network
 
 EARLY = {"early_steps": 1, "early_epochs": 1}
 
@@ -33,7 +33,7 @@ def test_later_steps_begin_where_the_last_early_one_ended():
         tensor.uniform_()
     before = [tensor.clone() for tensor in gains_and_statistics(net)]
     weights = [conv.weight.clone() for conv in net.convs]
-    hand_over(net, 2)
+    copy_to_later_steps(net, 2)
     for tensor, old in zip(gains_and_statistics(net), before, strict=True):
         assert torch.equal(tensor[:2], old[:2])
         assert torch.equal(tensor[2], old[1])

@@ -18,10 +18,10 @@ from fuzzing import damaged
 from small_runs import RECIPE, interrupt, log, pictures, same, stopped, tensors
 
 import bntt.analysis.accuracy as evaluation
-import bntt.train as training
+import bntt.training.train as training
 from bntt.analysis.accuracy import evaluate_run
 from bntt.networks import checkpoint
-from bntt.train import train
+from bntt.training.train import train
 
 pytestmark = pytest.mark.slow  # all of them together
 

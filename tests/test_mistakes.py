@@ -196,7 +196,9 @@ def test_an_input_that_cannot_be_read_is_the_one_named(refusal, tmp_path, monkey
         patch.setattr(Path, "read_bytes", locked)
         line = refusal("train", recipe, "--out", tmp_path / "run")
     assert line == f"bntt: Permission denied: {recipe}."
-    monkeypatch.setattr("bntt.train.dataset_of", lambda *_, **__: locked("batch_1"))
+    monkeypatch.setattr(
+        "bntt.training.train.dataset_of", lambda *_, **__: locked("batch_1")
+    )
     line = refusal("train", "digits", "--out", tmp_path / "run")
     assert line == "bntt: Permission denied: batch_1."
 
@@ -226,7 +228,9 @@ def test_who_speaks_is_what_training_says(monkeypatch, capsys, tmp_path, environ
         monkeypatch.setenv(name, value)
     done = {"status": "finished", "epochs": 1, "seconds": 1.0, "validation_accuracy": None}
     for main, words in ((True, []), (True, ["--json"]), (False, []), (False, ["--json"])):
-        monkeypatch.setattr("bntt.train.train", lambda *_, m=main, **__: done | {"main": m})
+        monkeypatch.setattr(
+            "bntt.training.train.train", lambda *_, m=main, **__: done | {"main": m}
+        )
         assert cli.main(["train", "digits", "--out", str(tmp_path), *words]) == 0
         out = capsys.readouterr().out
         assert bool(out) == main

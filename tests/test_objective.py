@@ -9,14 +9,10 @@ import torch
 from small_runs import RECIPE
 from torch import nn
 
-from bntt.objective import (
-    learning_rate,
-    loss,
-    make_optimizer,
-    optimizer_tensors,
-    restore_optimizer,
-    single_steps,
-)
+from bntt.layers.neuron import single_steps
+from bntt.training.losses import loss
+from bntt.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
+from bntt.training.schedule import learning_rate
 
 T, N, K = 4, 3, 5
 

@@ -17,7 +17,7 @@ from bntt.analysis.predict import predict, predict_run
 from bntt.config import Recipe
 from bntt.data import load
 from bntt.networks import checkpoint
-from bntt.train import train
+from bntt.training.train import train
 
 RECIPE = {
     "arch": "vgg5",

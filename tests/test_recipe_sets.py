@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from bntt.analysis.accuracy import evaluate_run
-from bntt.batches import dataset_of
 from bntt.config import load_recipe, recipe_names
 from bntt.data.sets import digits_dvs
 from bntt.data.sets.cifar10_dvs import CLASSES
 from bntt.data.sets.digits import scans
 from bntt.data.splits import SPLITS, split
-from bntt.train import train
-from bntt.weights import new_network
+from bntt.runs.opened import dataset_of
+from bntt.training.start import new_network
+from bntt.training.train import train
 
 
 def cifar10dvs(folder, _):

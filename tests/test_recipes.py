@@ -7,11 +7,11 @@ import pytest
 import torch
 from small_runs import go, info, log, pictures, tensors
 
-import bntt.train as training
+import bntt.training.train as training
 from bntt.config import load_recipe, recipe_names
 from bntt.data import load
 from bntt.networks import checkpoint
-from bntt.weights import new_network
+from bntt.training.start import new_network
 
 SHAPES = {
     "digits": {"channels": 1, "size": 8, "classes": 10},

@@ -14,11 +14,11 @@ from PIL import Image
 from small_runs import RECIPE, go, info, interrupt, pictures, stopped
 
 import bntt.analysis.accuracy as evaluation
-import bntt.train as training
+import bntt.training.train as training
 from bntt.analysis.accuracy import evaluate_run
 from bntt.networks import checkpoint
 from bntt.runs.origin import Origin, check_evaluation, check_resume
-from bntt.train import train
+from bntt.training.train import train
 
 DATA = pictures(size=4)
 
@@ -210,10 +210,11 @@ def test_resuming_on_other_data_is_refused(half, given, data, said):
 
 
 def test_labels_of_no_class_are_refused_before_training(tmp_path, monkeypatch):
-    import bntt.batches as batches
+
+    from bntt.runs import opened
 
     odd = replace(DATA, train_labels=DATA.train_labels + 1)
-    monkeypatch.setattr(batches, "load", lambda *_, **__: odd)
+    monkeypatch.setattr(opened, "load", lambda *_, **__: odd)
     with pytest.raises(ValueError, match=r"lie in \[0, 4\), but 12 of 48 train labels"):
         go(tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -405,7 +406,7 @@ def test_the_last_good_checkpoint_stays(tmp_path, monkeypatch, given, where):
 
 def test_frozen_norms_stay_frozen_whatever_happens(given):
     from bntt.analysis.accuracy import count_correct
-    from bntt.weights import new_network
+    from bntt.training.start import new_network
 
     net = new_network(RECIPE, DATA).train()
     net.layers[1].norm.eval()

@@ -25,11 +25,11 @@ from small_runs import (
     stopped,
 )
 
-import bntt.train as training
+import bntt.training.train as training
 from bntt.networks import checkpoint
 from bntt.runs import record
 from bntt.runs.folder import RunFolder
-from bntt.train import train
+from bntt.training.train import train
 
 
 @pytest.fixture(autouse=True)
@@ -337,7 +337,7 @@ def test_a_folder_called_tensorboard_is_no_tensorboard(tmp_path, monkeypatch):
     (tmp_path / "tensorboard").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    from bntt.board import Board
+    from bntt.training.board import Board
 
     board = Board(tmp_path / "run", True)
     board.write(1, {"loss": 1.0})

@@ -28,10 +28,10 @@ from small_runs import (
     tensors,
 )
 
-import bntt.train as training
+import bntt.training.train as training
 from bntt.machine.interrupt import stoppable, unwinding
 from bntt.networks import checkpoint
-from bntt.objective import learning_rate
+from bntt.training.schedule import learning_rate
 
 STEPS = RECIPE.epochs * PER_EPOCH
 EARLY = {"early_steps": 1, "early_epochs": 1}

@@ -109,7 +109,7 @@ def train(
     from .machine.hardware import keep_freed_memory
     from .machine.processes import leave
     from .printing import print_training
-    from .train import train as run_recipe
+    from .training.train import train as run_recipe
 
     keep_freed_memory()
     remedy = "another folder with --out; --resume goes on where a run stopped"

@@ -22,7 +22,7 @@ DIGEST = 12
 
 
 def print_training(done: dict[str, Any], next_command: list[str]) -> None:
-    """What :func:`bntt.train.train` returned, and the command that comes next."""
+    """What :func:`bntt.training.train.train` returned, and the command that comes next."""
     if done["status"] == "finished":
         accuracy = done["validation_accuracy"]
         right = "" if accuracy is None else f", validation accuracy {accuracy:.2%}"

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ..batches import dataset_of
 from ..config import Recipe
 from ..data import Images
 from ..machine import hardware
@@ -18,9 +17,9 @@ from ..machine.terminal import one_line
 from ..networks.modes import evaluating
 from ..networks.network import Network
 from ..runs.folder import RunFolder
+from ..runs.opened import best, dataset_of, other_geometry, untrained
 from ..runs.origin import Origin, check_evaluation, refuse_other_classes
 from ..runs.provenance import circumstances
-from ..weights import best, other_geometry, untrained
 from .answers import refuse_nonfinite
 from .evaluation import Evaluation
 

@@ -18,7 +18,7 @@ from ..networks.network import Network
 from ..pictures import read_as_trained
 from ..recordings import read_parts
 from ..runs.folder import RunFolder
-from ..weights import best, untrained
+from ..runs.opened import best, untrained
 from .answers import refuse_nonfinite
 
 

@@ -73,7 +73,7 @@ class Recipe:
     augment: Literal["none", "crop-flip", "shift", "nda"] = "none"
     """``crop-flip``: random crop with padding 4 and horizontal flip; ``shift``: random crop
     with padding 1 and no flip, for digits; ``nda``: flip, then roll, rotate, cut out or
-    shear, for events (:func:`bntt.data.augment_events.nda`)."""
+    shear, for events (:func:`bntt.training.augment.events.nda`)."""
     cutout: int = 0
     """Side of the square blacked out in each training image, in pixels; 0 for none."""
     normalize: Literal["own", "authors"] = "own"

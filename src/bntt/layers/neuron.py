@@ -277,3 +277,10 @@ def _check_state(z: Tensor, v: Any) -> None:
             f"`v` must have the shape of one time-step of the input, {tuple(z.shape[1:])} "
             f"on {z.device}, got {tuple(v.shape)} on {v.device}."
         )
+
+
+def single_steps(means: Float[Tensor, "T N K"]) -> Float[Tensor, "T N K"]:
+    """The single steps' read-outs behind their running means."""
+    count = torch.arange(1, len(means) + 1, device=means.device)[:, None, None]
+    sums = means * count
+    return torch.cat([sums[:1], sums[1:] - sums[:-1]])

@@ -238,8 +238,3 @@ def _check_values(tensors: dict[str, Tensor], twin: Network, path: Path) -> None
 def _finite(value: Tensor) -> bool:
     """Whether all is finite. A sum shows it in one pass, but can itself grow too large."""
     return bool(value.sum(dtype=torch.float32).isfinite() or value.isfinite().all())
-
-
-def to_device(tensor: Tensor, like: Tensor) -> Tensor:
-    """A copy of ``tensor`` with the device, type and memory layout of ``like``."""
-    return torch.empty_like(like).copy_(tensor)

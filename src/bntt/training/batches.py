@@ -1,15 +1,16 @@
 """Training batches: order, augmentation and coding noise, each from (seed, epoch, step)."""
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from .config import Recipe
-from .data import Dataset, Images, augment, augment_events, load
+from ..config import Recipe
+from ..data import Dataset, Images
+from .augment import events as augment_events
+from .augment import images as augment
 
 PURPOSES = ("order", "augmentation", "coding", "validation")
 
@@ -28,31 +29,6 @@ def generator(
     entropy = [seed, PURPOSES.index(purpose), *where]
     (state,) = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return torch.Generator(device=device).manual_seed(int(state))
-
-
-def dataset_of(recipe: Recipe, root: str | Path | None, *, quiet: bool = True) -> Dataset:
-    """The image or event set that a recipe names, as :func:`bntt.data.load`.
-
-    Raises:
-        ValueError: If a label is not that of a class.
-    """
-    dataset = load(
-        recipe.dataset,
-        root,
-        fold=recipe.fold,
-        num_steps=recipe.num_steps,
-        image_size=recipe.image_size,
-        white=recipe.white,
-        frames=recipe.frames,
-        window_ms=recipe.window_ms,
-        sensor=recipe.sensor,
-        outside=recipe.outside,
-        split=recipe.split,
-        split_seed=recipe.split_seed,
-        quiet=quiet,
-    )
-    check_labels(dataset)
-    return dataset
 
 
 class Batches:
@@ -131,27 +107,3 @@ class Batches:
         if self.recipe.cutout:
             images = augment.cutout(images, self.recipe.cutout, random)
         return images
-
-
-def check_labels(dataset: Dataset) -> None:
-    """Refuse labels that would be found out only in the middle of an epoch.
-
-    Raises:
-        ValueError: If there are not as many as images, or one is not that of a class.
-    """
-    classes = len(dataset.class_names)
-    for part in ("train", "test"):
-        images = getattr(dataset, f"{part}_images")
-        labels = getattr(dataset, f"{part}_labels")
-        if len(labels) != len(images):
-            raise ValueError(
-                f"{dataset.name!r} has {len(images)} {part} images but {len(labels)} "
-                f"labels. Every image needs one."
-            )
-        odd = labels[(labels < 0) | (labels >= classes)]
-        if len(odd):
-            raise ValueError(
-                f"{dataset.name!r} has {classes} classes, so its labels must lie in "
-                f"[0, {classes}), but {len(odd)} of {len(labels)} {part} labels do not, "
-                f"such as {int(odd[0])}. Check how they were written."
-            )

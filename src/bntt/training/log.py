@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
+from ..config import Recipe
+from ..machine.progress import Display
+from ..networks.checkpoint import first_nonfinite
+from ..runs.folder import RunFolder
 from .board import Board
-from .config import Recipe
-from .machine.progress import Display
-from .networks.checkpoint import first_nonfinite
-from .objective import learning_rate
-from .runs.folder import RunFolder
-from .weights import Progress
+from .schedule import learning_rate
+from .state import Progress
 
 
 class Journal:

@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from .machine.terminal import note
+from ..machine.terminal import note
 
 
 class Board:

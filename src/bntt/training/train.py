@@ -11,26 +11,24 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from .analysis.accuracy import count_correct
-from .batches import Batches, dataset_of, generator
-from .config import Recipe
-from .journal import Journal
-from .machine import hardware
-from .machine.interrupt import stoppable, unwinding
-from .machine.processes import refuse_half_a_launch, without_advice
-from .machine.terminal import note
-from .networks import checkpoint
-from .networks.network import Network
-from .objective import (
-    learning_rate,
-    loss,
-    make_optimizer,
-    optimizer_tensors,
-    restore_optimizer,
-)
-from .runs.folder import RunFolder
-from .runs.origin import Origin, check_resume
-from .weights import Progress, hand_over, left_off, new_network, try_one
+from ..analysis.accuracy import count_correct
+from ..config import Recipe
+from ..machine import hardware
+from ..machine.interrupt import stoppable, unwinding
+from ..machine.processes import refuse_half_a_launch, without_advice
+from ..machine.terminal import note
+from ..networks import checkpoint
+from ..networks.network import Network
+from ..runs.folder import RunFolder
+from ..runs.opened import dataset_of
+from ..runs.origin import Origin, check_resume
+from .batches import Batches, generator
+from .log import Journal
+from .losses import loss
+from .optimizer import make_optimizer, optimizer_tensors, restore_optimizer
+from .schedule import learning_rate
+from .start import copy_to_later_steps, left_off, new_network, try_one
+from .state import Progress
 
 SAVE_EVERY = 60.0
 """Seconds between checkpoints: what a killed run loses at most."""
@@ -215,7 +213,7 @@ class _Run:
         """One training step: its loss and how many were right, still on the device."""
         epoch = step // self.batches.steps_per_epoch
         if step == self.recipe.early_epochs * self.batches.steps_per_epoch > 0:
-            hand_over(self.net, self.recipe.early_steps)
+            copy_to_later_steps(self.net, self.recipe.early_steps)
             self.progress.best = -1.0
         images, labels = self.batches.batch(step)
         for group in self.optimizer.param_groups:

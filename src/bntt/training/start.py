@@ -2,47 +2,28 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .config import Recipe
-from .data import Dataset
-from .layers.norm import TemporalNorm
-from .networks import build, checkpoint
-from .networks.modes import evaluating
-from .networks.network import Network
-from .ops.surrogate import Triangle
-from .runs.folder import RunFolder
-from .runs.origin import refuse_other_classes
-
-
-@dataclass
-class Progress:
-    """How far a run has come; travels in ``last.safetensors``."""
-
-    step: int = 0
-    seconds: float = 0.0
-    best: float = -1.0
-    loss_sum: float = 0.0
-    right: int = 0
-    seen: int = 0
-
-    def count(self, losses: list[float], right: int, seen: int) -> None:
-        """Add what the last steps of this epoch gave."""
-        self.loss_sum += sum(losses)
-        self.right, self.seen = self.right + right, self.seen + seen
-
-    def start_epoch(self) -> None:
-        """Forget what the epoch that is over gave."""
-        self.loss_sum, self.right, self.seen = 0.0, 0, 0
+from ..config import Recipe
+from ..data import Dataset
+from ..layers.norm import TemporalNorm
+from ..networks import build, checkpoint
+from ..networks.modes import evaluating
+from ..networks.network import Network
+from ..ops.surrogate import Triangle
+from ..runs.folder import RunFolder
+from ..runs.opened import refuse_other_network
+from ..runs.origin import refuse_other_classes
+from .state import Progress
 
 
 @torch.no_grad()
-def hand_over(net: Network, step: int) -> None:
+def copy_to_later_steps(net: Network, step: int) -> None:
     """Give every later time-step what the last of the first ``step`` has learned (M17)."""
     norms = (module for module in net.modules() if isinstance(module, TemporalNorm))
     for norm in norms:
@@ -70,73 +51,6 @@ def left_off(
     refuse_other_network(net, recipe, folder.last)
     refuse_other_classes(folder.path, net.class_names, dataset.class_names)
     return net.train(), tensors, _progress(info, total, folder.last)
-
-
-def best(recipe: Recipe, folder: RunFolder) -> tuple[Network, int]:
-    """The network to evaluate, and how many of its time-steps were trained.
-
-    Raises:
-        FileNotFoundError: If the run has saved none yet.
-        ValueError: If ``best.safetensors`` is not that of this run.
-    """
-    net, _, info = checkpoint.read(folder.best)
-    refuse_other_network(net, recipe, folder.best)
-    names = folder.info().get("class_names")
-    if names is not None:
-        refuse_other_classes(folder.path, names, net.class_names)
-    epoch = info.get("epoch")
-    early = type(epoch) is int and epoch <= recipe.early_epochs
-    return net, recipe.early_steps if early else net.num_steps
-
-
-def untrained(trained: int, shown: int) -> str:
-    """A sentence on the time-steps that are shown and were not trained; or nothing.
-
-    Args:
-        trained: How many of the first time-steps were.
-        shown: How many are answered for.
-    """
-    if trained >= shown:
-        return ""
-    return (
-        f"The run was stopped in its early epochs, which train the first {trained} "
-        f"time-step{'s' * (trained > 1)} only: what it says after later ones comes of "
-        f"statistics that were never learned. Go on with --resume, or ask for "
-        f"--num-steps {trained}."
-    )
-
-
-def refuse_other_network(net: Network, recipe: Recipe, path: Path) -> None:
-    """Refuse a checkpoint that another recipe made.
-
-    Raises:
-        ValueError: Naming the file and what differs.
-    """
-    config = net.config
-    names = ("arch", "num_steps", "leak", "norm", "window", "encoder", "v_threshold")
-    differing = ", ".join(
-        f"{name} ({config[name]} in the file, {getattr(recipe, name)} in the recipe)"
-        for name in names
-        if name in config and config[name] != getattr(recipe, name)
-    )
-    if differing:
-        raise ValueError(
-            f"{path} is not of the run whose recipe lies beside it: {differing}. Put the "
-            f"run's own checkpoint back, or take the folder that this one came from."
-        )
-
-
-def other_geometry(net: Network, dataset: Dataset) -> str:
-    """A sentence if the images are not made as those were that the network learned from."""
-    if net.geometry is None or dataset.geometry in (None, net.geometry):
-        return ""
-    there, here = net.geometry.to_config(), dataset.geometry.to_config()
-    differing = ", ".join(
-        f"{name} ({there.get(name)} there, {here.get(name)} here)"
-        for name in sorted({*there, *here})
-        if there.get(name) != here.get(name)
-    )
-    return f"The images are not made as those of training were: {differing}."
 
 
 def new_network(recipe: Recipe, dataset: Dataset) -> Network:

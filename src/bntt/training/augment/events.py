@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float32, Int64, Shaped
 from torch import Tensor
 
-from .augment import cutout, flip, integers, uniform
+from .images import cutout, flip, integers, uniform
 
 FEWEST_BALLS, MOST_BALLS = 2, 4
 

@@ -1,46 +1,12 @@
-"""What training minimises and how fast: losses, optimisers, schedules (M13, M16)."""
+"""The optimiser of a recipe, and its state as tensors for a checkpoint."""
 
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from .config import Recipe
-from .networks.checkpoint import to_device
-
-
-def loss(
-    means: Float[Tensor, "T N K"], labels: Int64[Tensor, " N"], recipe: Recipe
-) -> Float[Tensor, ""]:
-    """Cross-entropy of the read-outs that ``recipe.loss`` names (M13).
-
-    Args:
-        means: Running means of the read-outs, as ``net(x, per_step=True)`` returns them.
-        labels: Classes.
-        recipe: Its ``loss`` and ``label_smoothing`` are read.
-    """
-    match recipe.loss:
-        case "last":
-            logits = means[-1:]
-        case "every_mean":
-            logits = means
-        case _:
-            logits = single_steps(means)
-    steps = len(logits)
-    return F.cross_entropy(
-        logits.flatten(0, 1), labels.repeat(steps), label_smoothing=recipe.label_smoothing
-    )
-
-
-def single_steps(means: Float[Tensor, "T N K"]) -> Float[Tensor, "T N K"]:
-    """The single steps' read-outs behind their running means."""
-    count = torch.arange(1, len(means) + 1, device=means.device)[:, None, None]
-    sums = means * count
-    return torch.cat([sums[:1], sums[1:] - sums[:-1]])
+from ..config import Recipe
 
 
 def make_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
@@ -56,24 +22,6 @@ def make_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
     )
-
-
-def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of training step ``step``, from 0 (M16)."""
-    total = recipe.epochs * steps_per_epoch
-    match recipe.schedule:
-        case "step":
-            # whole numbers: 90 * 0.7 is 62.99..., and a drop decided by it never comes
-            tenths = 10 * (step // steps_per_epoch)
-            drops = sum(tenths >= share * recipe.epochs for share in (5, 7, 9))
-            return recipe.lr * 0.1**drops
-        case "cosine":
-            return recipe.lr * _cosine(step / total)
-        case _:
-            rise = recipe.warmup * total
-            if step < rise:
-                return recipe.lr * (0.04 + 0.96 * step / rise)
-            return recipe.lr * _cosine((step - rise) / (total - rise))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
@@ -137,5 +85,6 @@ def _state_keys(optimizer: torch.optim.Optimizer) -> tuple[str, ...]:
     return ("momentum_buffer",) if optimizer.param_groups[0]["momentum"] else ()
 
 
-def _cosine(progress: float) -> float:
-    return (1 + math.cos(math.pi * progress)) / 2
+def to_device(tensor: Tensor, like: Tensor) -> Tensor:
+    """A copy of ``tensor`` with the device, type and memory layout of ``like``."""
+    return torch.empty_like(like).copy_(tensor)
