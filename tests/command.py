@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import bntt
-from bntt.cli import main
+from bntt.commands.main import main
 
-BNTT = [sys.executable, "-c", "from bntt.cli import main; raise SystemExit(main())"]
+START = "from bntt.commands.main import main; raise SystemExit(main())"
+BNTT = [sys.executable, "-c", START]
 PATH = os.pathsep.join([str(Path(bntt.__file__).parents[1]), *sys.path])
 # the compiled kernels may be cached elsewhere than the sources; two threads are enough
 ENVIRONMENT = os.environ | {"PYTHONPATH": PATH, "OMP_NUM_THREADS": "2"}

@@ -19,19 +19,16 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [  # a room may import only from floors below its own
-    {"choices", "option_types", "version"},
+    {"choices", "version"},
     {"machine"},
-    {"ops"},
-    {"layers", "config"},
-    {"data"},
+    {"ops", "config"},
+    {"layers", "data"},
     {"pictures", "recordings", "report"},
     {"networks"},
     {"runs", "interchange"},
-    {"analysis"},
+    {"analysis", "benchmark"},
     {"training"},
-    {"benchmark", "printing", "mistakes"},
-    {"data_command"},
-    {"cli"},
+    {"commands"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -113,7 +110,7 @@ def test_all_public_names_together_load_only_the_five():
 
 @pytest.mark.parametrize("words", ["--help", "train --help", "recipes", "--version"])
 def test_what_needs_no_network_does_not_load_torch(words):
-    run = f"from bntt.cli import main; main({words.split()!r})"
+    run = f"from bntt.commands.main import main; main({words.split()!r})"
     silent = (
         f"import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()): {run}\n"
     )

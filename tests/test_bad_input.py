@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load, save_file
 
 from bntt import vgg5
-from bntt.cli import main
+from bntt.commands.main import main
 from bntt.config import recipe_names
 from bntt.machine.files import writing
 

@@ -13,10 +13,11 @@ import typer
 from PIL import Image
 
 import bntt
-from bntt import cli, config
+from bntt import config
 from bntt.analysis.predict import Prediction
+from bntt.commands import main as cli
+from bntt.commands.tables import print_predictions, print_training
 from bntt.data import load
-from bntt.printing import print_predictions, print_training
 
 trained, run, bntt_says = command.trained, command.run, command.bntt_says
 COMMANDS = typer.main.get_command(cli.app).commands  # pyright: ignore

@@ -16,7 +16,7 @@ from made_up_images import write_image
 from PIL import Image
 
 from bntt.analysis import dataset_summary as overview
-from bntt.cli import main
+from bntt.commands.main import main
 from bntt.data import NAMES, load
 from bntt.data.catalogue import CATALOGUE
 

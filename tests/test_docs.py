@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 import bntt
-from bntt.cli import app
+from bntt.commands.main import app
 from bntt.config import load_recipe
 
 ROOT = Path(__file__).parents[1]

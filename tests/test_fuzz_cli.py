@@ -5,7 +5,7 @@ import random
 import pytest
 from fuzzing import CASES
 
-from bntt import cli
+from bntt.commands import main as cli
 from bntt.config.recipe import Recipe
 
 COMMANDS = ("train", "evaluate", "predict", "data", "recipes", "benchmark", "trian", "")

@@ -12,9 +12,9 @@ import command
 import pytest
 from PIL import Image
 
-from bntt import cli
+from bntt.commands import main as cli
+from bntt.commands.options import expanded
 from bntt.machine.files import NotWritten, naming, replacing, writing
-from bntt.option_types import expanded
 
 trained, run, refusal = command.trained, command.run, command.refusal
 bntt_says = command.bntt_says

@@ -54,7 +54,7 @@ def test_every_module_is_imported_where_less_is_there():
 @pytest.mark.slow
 def test_a_network_is_trained_where_less_is_there(tmp_path):
     words = ["train", "digits", "--out", str(tmp_path / "run"), "--set", "epochs=1"]
-    done = there(f"from bntt.cli import main; raise SystemExit(main({words!r}))")
+    done = there(f"from bntt.commands.main import main; raise SystemExit(main({words!r}))")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "best.safetensors").is_file()
 
@@ -86,7 +86,7 @@ def test_a_locale_without_utf8_lists_recipes():
             "-X",
             "utf8=0",
             "-c",
-            "from bntt.cli import main; main()",
+            "from bntt.commands.main import main; main()",
             "recipes",
         ],
         env=command.ENVIRONMENT | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},

@@ -12,14 +12,14 @@ from present import answered
 
 from bntt import vgg5
 from bntt.analysis.predict import predict, predict_run
-from bntt.cli import main
+from bntt.commands.main import main
+from bntt.commands.tables import print_predictions
 from bntt.config import Recipe
 from bntt.data import load
 from bntt.data.events.frames import to_frames
 from bntt.data.geometry import Geometry
 from bntt.networks import checkpoint
 from bntt.networks.checkpoint import load as load_network
-from bntt.printing import print_predictions
 from bntt.recordings import read_parts
 from bntt.runs.folder import RunFolder
 

@@ -446,7 +446,7 @@ def test_a_part_of_a_set_is_called_a_part():
 
 @pytest.mark.slow
 def test_one_bad_file_costs_the_others_nothing(tmp_path, capsys):
-    from bntt.cli import main
+    from bntt.commands.main import main
 
     picture = tmp_path / "good.png"
     Image.new("L", (8, 8)).save(picture)

@@ -10,12 +10,12 @@ import command
 import pytest
 from rich.table import Table
 
-from bntt import cli
 from bntt.analysis.predict import Prediction
+from bntt.commands import main as cli
+from bntt.commands.tables import print_predictions
 from bntt.machine import strict_json, terminal
 from bntt.machine.extras import how_to_install
 from bntt.machine.progress import Display
-from bntt.printing import print_predictions
 
 trained, run = command.trained, command.run
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="descriptors of POSIX")
@@ -42,7 +42,7 @@ def test_any_encoding_takes_any_name(encoding, tmp_path):
     code = (
         "from bntt.machine import terminal; terminal.prepare()\n"
         "from bntt.analysis.predict import Prediction\n"
-        "from bntt.printing import print_predictions\n"
+        "from bntt.commands.tables import print_predictions\n"
         "name = 'ü \\u2026 \\udcff \\u732b [red]'\n"
         "print_predictions([Prediction(name, (name, name), (0.5, 0.25))])\n"
     )
@@ -244,14 +244,14 @@ def interrupted_twice(first, second):
     code = (
         "import os, signal, sys, time\n"
         "from bntt import config\n"
-        "from bntt import cli\n"
+        "from bntt.commands.main import main\n"
         "def names():\n"
         "    try:\n"
         f"        {first}\n"
         "    finally:\n"
         f"        {second}\n"
         "config.recipe_names = names\n"
-        "sys.exit(cli.main(['recipes']))\n"
+        "sys.exit(main(['recipes']))\n"
     )
     return subprocess.run(
         [sys.executable, "-c", code],

@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 
 def is_command(words: Sequence[str]) -> bool:
-    """Whether these words start Python as ``bntt``, ``python -m bntt`` or for `bntt.cli`.
+    """Whether these words start Python as the command line, however that is written.
 
     Example:
         >>> is_command(["python", "/usr/bin/bntt", "recipes"])
@@ -25,16 +25,16 @@ def is_command(words: Sequence[str]) -> bool:
         if word in ("-W", "-X"):  # the flags of Python that take a word
             next(rest, "")
         elif word == "-m":
-            return next(rest, "") in ("bntt", "bntt.cli")
+            return next(rest, "") == "bntt"
         elif word == "-c":
-            return "bntt.cli" in next(rest, "")
+            return "bntt.commands.main" in next(rest, "")
         elif not word.startswith("-"):
             return PurePath(word).stem == "bntt"
     return False
 
 
 def let_interrupts_end() -> None:
-    """Until `bntt.cli.main` takes over, Ctrl-C ends the process at once."""
+    """Until `bntt.commands.main.main` takes over, Ctrl-C ends the process at once."""
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_DFL)

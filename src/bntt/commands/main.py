@@ -12,14 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from .data_command import data as data_command
-from .machine import strict_json, terminal
-from .machine.errors import is_bad_input
-from .machine.files import writing
-from .machine.shortage import described, fitting, ran_out
-from .machine.terminal import one_line
-from .option_types import expanded
-from .version import __version__
+from ..machine import strict_json, terminal
+from ..machine.files import writing
+from ..machine.shortage import described, fitting, ran_out
+from ..machine.terminal import one_line
+from ..version import __version__
+from .data import data as data_command
+from .errors import is_bad_input
+from .options import expanded
 
 FEWER_STEPS = "Ask for fewer with --num-steps, or for smaller files"
 FEWER_IMAGES = "Lower --batch-size or --num-steps"
@@ -97,7 +97,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network by a recipe into a run folder."""
-    from .config import load_recipe
+    from ..config import load_recipe
 
     loaded = load_recipe(expanded(recipe), overrides or ())
     out = out or Path("runs", Path(recipe).stem)
@@ -106,10 +106,10 @@ def train(
     command += ["--device", device] if device != "auto" else []
     where = ["--data", str(data)] if data else []
     again = [*command, *where, "--resume"]
-    from .machine.hardware import keep_freed_memory
-    from .machine.processes import leave
-    from .printing import print_training
-    from .training.train import train as run_recipe
+    from ..machine.hardware import keep_freed_memory
+    from ..machine.processes import leave
+    from ..training.train import train as run_recipe
+    from .tables import print_training
 
     keep_freed_memory()
     remedy = "another folder with --out; --resume goes on where a run stopped"
@@ -153,14 +153,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the accuracy after every time-step on the whole test set."""
-    from .analysis.accuracy import evaluate_run
-    from .machine.hardware import keep_freed_memory
-    from .printing import bars_of, drawn, print_evaluation
+    from ..analysis.accuracy import evaluate_run
+    from ..machine.hardware import keep_freed_memory
+    from .tables import bars_of, drawn, print_evaluation
 
     keep_freed_memory()
     run = _folder_of(run)
     if figure is not None:
-        from .report import check_target
+        from ..report import check_target
 
         check_target(figure)
     with fitting(FEWER_STEPS):
@@ -179,7 +179,7 @@ def evaluate(
     for warning in result.warnings:
         terminal.note(f"Note: {warning}")
     if figure is not None:
-        from .report import accuracy_over_time
+        from ..report import accuracy_over_time
 
         curve = {run.name: (result.mean, result.spread or result.interval)}
         words = result.whole, bars_of(result)
@@ -210,9 +210,9 @@ def predict(
     Of a picture the square in the middle counts, scaled to what the network was trained on.
     Recordings of an event camera are cut into windows if the training recordings were.
     """
-    from .analysis.predict import Unread, predict_run
-    from .machine.hardware import keep_freed_memory
-    from .printing import print_predictions
+    from ..analysis.predict import Unread, predict_run
+    from ..machine.hardware import keep_freed_memory
+    from .tables import print_predictions
 
     keep_freed_memory()
     run = _folder_of(run)
@@ -241,7 +241,7 @@ app.command("data", epilog="Example: bntt data cifar10 --from data")(data_comman
 @app.command(epilog="Example: bntt recipes")
 def recipes(as_json: Json = False) -> None:
     """List the recipes that ship with the package."""
-    from .config import RECIPES, recipe_names
+    from ..config import RECIPES, recipe_names
 
     about = {}
     for name in recipe_names():
@@ -278,7 +278,7 @@ def benchmark(
 
     Let the machine have nothing else to do.
     """
-    from . import benchmark as bench
+    from .. import benchmark as bench
 
     with writing(out or Path(), "another file with --out"), fitting(FEWER_IMAGES):
         result = bench.run(

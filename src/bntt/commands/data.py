@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .machine import strict_json, terminal
-from .option_types import expanded
+from ..machine import strict_json, terminal
+from .options import expanded
 
 Root = Annotated[
     Path | None,
@@ -73,11 +73,11 @@ def data(
     """List the image and event sets; or fetch one, check it and draw some of it."""
     if name == "list":
         return _list(as_json)
-    from .analysis.dataset_summary import draw, load_whole, overview
-    from .printing import drawn, print_overview
+    from ..analysis.dataset_summary import draw, load_whole, overview
+    from .tables import drawn, print_overview
 
     if sheet:
-        from .report import check_target
+        from ..report import check_target
 
         check_target(sheet)  # now rather than after the work
     loaded, checked = load_whole(
@@ -107,8 +107,8 @@ def data(
 
 
 def _list(as_json: bool) -> None:
-    from .analysis.dataset_summary import catalogue
-    from .printing import print_catalogue
+    from ..analysis.dataset_summary import catalogue
+    from .tables import print_catalogue
 
     sets = catalogue()
     if as_json:
@@ -121,7 +121,7 @@ def _default_sheet(name: str) -> Path | None:
     """The contact sheet that nobody asked for; None, and why, if it cannot be drawn."""
     sheet = Path(f"{name}-sheet.png")
     try:
-        from .report import check_target
+        from ..report import check_target
 
         check_target(sheet)
     except (ImportError, OSError) as error:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from .config import Recipe, recipe_names
+from ..config import Recipe, recipe_names
 
 KEYS = {field.name: field.type for field in fields(Recipe)}
 

@@ -9,10 +9,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from .analysis.accuracy import Evaluation
-from .analysis.dataset_summary import Overview
-from .analysis.predict import Prediction
-from .machine.terminal import note, one_line, out, shown, table
+from ..analysis.accuracy import Evaluation
+from ..analysis.dataset_summary import Overview
+from ..analysis.predict import Prediction
+from ..machine.terminal import note, one_line, out, shown, table
 
 FEW = 20
 """Classes, or digests, that are all printed."""

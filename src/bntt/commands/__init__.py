@@ -1,0 +1,1 @@
+"""The command line: one file for every command, its printing beside it."""
