@@ -47,12 +47,12 @@ def calls(dtype):
     ]
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("case", range(8))
-def test_an_operator_is_what_it_says_it_is(case, dtype, provider):
+def test_an_operator_is_what_it_says_it_is(case, dtype, backend_name):
     operator, arguments = calls(dtype)[case]
-    with backend(provider):
+    with backend(backend_name):
         torch.library.opcheck(operator.default, arguments)
 
 
@@ -81,11 +81,11 @@ def assert_compiled_is_eager(make_module, make_input, **options):
 
 
 @COMPILES
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @pytest.mark.parametrize("return_state", [True, False])
 @pytest.mark.parametrize("kind", [BNTT, SharedBN])
-def test_layer(kind, return_state, provider):
-    with backend(provider):
+def test_layer(kind, return_state, backend_name):
+    with backend(backend_name):
         assert_compiled_is_eager(
             lambda: NormLIF(kind(3, num_steps=4), LIF(0.9)),
             lambda: torch.randn(4, 5, 3, 2, 2),

@@ -61,10 +61,10 @@ def drawn(seed, dtype):
     return inputs, heard, neuron, draw.choice(("both", "both", "spikes", "v")), huge
 
 
-def scan(provider, inputs, heard, neuron, read):
+def scan(backend_name, inputs, heard, neuron, read):
     """Spikes, last membrane, and the gradients of z, a, b and v0."""
     leaves = [x if x is None else x.clone().requires_grad_() for x in inputs.values()]
-    with backend(provider):
+    with backend(backend_name):
         outputs = affine_lif(*leaves, **neuron)
         chosen = {"both": [0, 1], "spikes": [0], "v": [1]}[read]
         present = [x for x in leaves if x is not None]
@@ -163,8 +163,8 @@ def test_a_variance_beyond_float32_is_infinite_and_its_mean_is_not():
 def test_a_hard_reset_of_infinity_is_no_number():
     z = torch.tensor([INF, 1.0, 1.0]).reshape(3, 1, 1)
     one, zero = torch.ones(3, 1), torch.zeros(3, 1)
-    for provider in ("reference", "cpu"):
-        with backend(provider):
+    for backend_name in ("reference", "cpu"):
+        with backend(backend_name):
             spikes, v = affine_lif(z, one, zero, leak=0.5, reset="hard")
         assert spikes.flatten().tolist() == [1, 0, 0]
         assert v.isnan().all()

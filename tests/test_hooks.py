@@ -33,18 +33,18 @@ def twins(kind, steps=4):
     return made
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("kind", NORMS)
 @pytest.mark.parametrize("part", ["norm", "lif"])
-def test_a_hook_sees_what_it_should_and_changes_nothing(part, kind, dtype, provider):
-    if provider == "cpu" and dtype == torch.float16:
+def test_a_hook_sees_what_it_should_and_changes_nothing(part, kind, dtype, backend_name):
+    if backend_name == "cpu" and dtype == torch.float16:
         pytest.skip("the kernels compute no float16")
     fused, watched = twins(kind)
     z, seen = torch.randn(4, 5, 3, 2, 2).to(dtype), []
     child = getattr(watched, part)
     handle = child.register_forward_hook(lambda _, args, out: seen.append((args, out)))
-    with backend(provider):
+    with backend(backend_name):
         want, wanted = run(fused, z)
         got, given = run(watched, z)
         handle.remove()

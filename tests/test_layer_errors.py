@@ -180,11 +180,11 @@ def test_refuses_to_join_other_layers(parts):
         NormLIF(*parts)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @pytest.mark.parametrize("shape", [(4, 2, 0), (4, 0, 3), (4, 0), (4, 2, 3, 0, 5)])
-def test_a_neuron_without_elements_has_no_spikes(provider, shape):
+def test_a_neuron_without_elements_has_no_spikes(backend_name, shape):
     current = torch.zeros(shape, requires_grad=True)
-    with backend(provider):
+    with backend(backend_name):
         spikes, v = LIF(0.9)(current, return_state=True)
         (spikes.sum() + v.sum()).backward()
     assert spikes.shape == shape

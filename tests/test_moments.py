@@ -42,12 +42,12 @@ def test_a_first_element_far_from_the_others_costs_no_digits(outlier):
     torch.testing.assert_close(var.double(), want, rtol=1e-4, atol=0)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_moments_are_differentiable(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_moments_are_differentiable(backend_name):
     z = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
 
     def through_all(z):
-        with backend(provider):
+        with backend(backend_name):
             return tuple(x.square() for x in moments(z))
 
     assert torch.autograd.gradcheck(through_all, [z])
@@ -59,8 +59,8 @@ def test_the_moments_backward_written_by_hand_is_that_of_autograd(shape):
     mean, var = reference.moments(z)
     dz, (dmean, dvar) = torch.randn_like(z), torch.randn(2, *mean.shape, dtype=z.dtype)
     (want,) = torch.autograd.grad([z * 1, mean, var], z, [dz, dmean, dvar])
-    for provider in (reference, cpu):
-        got = provider.moments_backward(z.detach(), dz, mean.detach(), dmean, dvar)
+    for module in (reference, cpu):
+        got = module.moments_backward(z.detach(), dz, mean.detach(), dmean, dvar)
         torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
 
 

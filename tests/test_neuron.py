@@ -27,8 +27,8 @@ def loop(z, norms, leak):
     return torch.stack(spikes), v
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_is_a_loop_of_batch_norms_and_neurons(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_is_a_loop_of_batch_norms_and_neurons(backend_name):
     T, N, C, leak = 6, 5, 4, 0.9
     layer = NormLIF(BNTT(C, num_steps=T), LIF(leak)).double()
     layer.norm.weight.data.uniform_(0.5, 3)
@@ -39,7 +39,7 @@ def test_is_a_loop_of_batch_norms_and_neurons(provider):
     for _ in range(2):
         z = torch.randn(T, N, C, 3, 7, dtype=torch.float64, requires_grad=True)
         ds, dv = torch.randn_like(z), torch.randn_like(z[0])
-        with backend(provider):
+        with backend(backend_name):
             spikes, v = layer(z, return_state=True)
             got = torch.autograd.grad([spikes, v], [z, layer.norm.weight], [ds, dv])
         want_spikes, want_v = loop(z, norms, leak)
@@ -54,9 +54,9 @@ def test_is_a_loop_of_batch_norms_and_neurons(provider):
         torch.testing.assert_close(getattr(layer.norm, name), want, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @given(inputs=affine_lif_inputs(), shift=st.integers(-8, 8))
-def test_fused_is_the_norm_and_then_the_neuron_exactly(provider, inputs, shift):
+def test_fused_is_the_norm_and_then_the_neuron_exactly(backend_name, inputs, shift):
     T, _, C = inputs["z"].shape[:3]
     # a gain of 2 over a variance of 4 - eps, a mean and a shift of whole eighths: all exact
     norm = SharedBN(C, num_steps=T, eps=2**-10).eval()
@@ -65,7 +65,7 @@ def test_fused_is_the_norm_and_then_the_neuron_exactly(provider, inputs, shift):
     norm.running_var.fill_(4 - 2**-10)
     norm.running_mean.fill_(0.125)
     lif = lif_of(inputs)
-    with backend(provider):
+    with backend(backend_name):
         spikes, v = NormLIF(norm, lif)(inputs["z"], inputs["v0"], return_state=True)
         want_spikes, want_v = lif(norm(inputs["z"]), inputs["v0"], return_state=True)
     assert torch.equal(spikes, want_spikes)

@@ -44,14 +44,14 @@ class PerStep(nn.Module):
         return torch.stack([nn.functional.batch_norm(*step, *rest) for step in steps])
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @given(shape=SHAPES, seed=st.integers(0, 2**31), data=st.data())
-def test_is_one_batch_norm_per_time_step(provider, shape, seed, data):
+def test_is_one_batch_norm_per_time_step(backend_name, shape, seed, data):
     T, _, C, _ = shape
     layer = BNTT(C, num_steps=T).double()
     layer.weight.data.uniform_(0.1, 2)
     peer = PerStep(layer.weight.data)
-    with backend(provider):
+    with backend(backend_name):
         for k in range(2):
             x = draw_input(shape, seed + k)
             for got, want in zip(train(layer, x), train(peer, x), strict=True):
@@ -64,9 +64,9 @@ def test_is_one_batch_norm_per_time_step(provider, shape, seed, data):
         torch.testing.assert_close(layer(x), peer(x))
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @given(shape=SHAPES, seed=st.integers(0, 2**31), data=st.data())
-def test_shared_is_one_batch_norm_over_the_folded_sequence(provider, shape, seed, data):
+def test_shared_is_one_batch_norm_over_the_folded_sequence(backend_name, shape, seed, data):
     T, _, C, S = shape
     bn = {0: nn.BatchNorm1d, 1: nn.BatchNorm1d, 2: nn.BatchNorm2d}[len(S)]
     layer, peer = SharedBN(C, num_steps=T).double(), bn(C).double()
@@ -74,7 +74,7 @@ def test_shared_is_one_batch_norm_over_the_folded_sequence(provider, shape, seed
         module.weight.data = torch.linspace(0.5, 2, C, dtype=torch.float64)
         module.bias.data = torch.linspace(-1, 1, C, dtype=torch.float64)
     folded = nn.Sequential(nn.Flatten(0, 1), peer, nn.Unflatten(0, (T, -1)))
-    with backend(provider):
+    with backend(backend_name):
         for k in range(2):
             x = draw_input(shape, seed + k)
             for got, want in zip(train(layer, x), train(folded, x), strict=True):

@@ -37,11 +37,11 @@ def normal(T, M, C, dtype=torch.float64):
     return {"z": z, "a": a, "b": b - 0.5, "v0": torch.randn(M, C, dtype=wide)}
 
 
-def gradients(provider, inputs, dtype=None, **neuron):
+def gradients(backend_name, inputs, dtype=None, **neuron):
     """Of a loss that reads the spikes and the last membrane, for z, a, b and v0."""
     inputs = neuron | inputs
     leaves = [inputs.pop(name).to(dtype).requires_grad_() for name in ("z", "a", "b", "v0")]
-    with backend(provider):
+    with backend(backend_name):
         spikes, v = affine_lif(*leaves, **inputs)
     weight = torch.linspace(-1, 1, spikes.numel(), dtype=spikes.dtype).view_as(spikes)
     return torch.autograd.grad((spikes * weight).sum() + v.square().sum(), leaves)
@@ -113,28 +113,28 @@ def test_the_backward_written_by_hand_is_that_of_autograd(inputs, kind, detached
         torch.testing.assert_close(ours, truth, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_the_membrane_is_differentiable(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_the_membrane_is_differentiable(backend_name):
     inputs = normal(4, 3, 2)
     neuron = {"leak": 0.9, "v_threshold": 0.7}
     leaves = [x.requires_grad_() for x in inputs.values()]
     for reset in ("soft", "hard", "none"):
 
         def last_v(*leaves, reset=reset):
-            with backend(provider):
+            with backend(backend_name):
                 return affine_lif(*leaves, **neuron, reset=reset)[1]
 
         assert torch.autograd.gradcheck(last_v, leaves)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @given(inputs=affine_lif_inputs(), data=st.data())
-def test_stopping_and_resuming_changes_nothing(provider, inputs, data):
+def test_stopping_and_resuming_changes_nothing(backend_name, inputs, data):
     inputs = elements(inputs)
     z, a, b = (inputs.pop(name) for name in ("z", "a", "b"))
     v0 = inputs.pop("v0").requires_grad_()
     cut = data.draw(st.integers(1, len(z)))
-    with backend(provider):
+    with backend(backend_name):
         spikes, v = affine_lif(z, a, b, v0, **inputs)
         early, v_cut = affine_lif(z[:cut], a[:cut], b[:cut], v0, **inputs)
         assert torch.equal(early, spikes[:cut])  # the future does not reach the past
@@ -155,7 +155,7 @@ def test_leaves_its_arguments_alone():
     assert all(torch.equal(inputs[name], before[name]) for name in inputs)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @pytest.mark.parametrize(
     ("reset", "spikes", "v"),
     [  # leak 1/2, threshold 1, inputs 3/4 3/4 1 1/4: exactly at threshold stays silent
@@ -164,10 +164,10 @@ def test_leaves_its_arguments_alone():
         ("none", [0, 1, 1, 1], [0.75, 1.125, 1.5625, 1.03125]),
     ],
 )
-def test_trace_worked_by_hand(provider, reset, spikes, v):
+def test_trace_worked_by_hand(backend_name, reset, spikes, v):
     z = torch.tensor([0.75, 0.75, 1.0, 0.25]).reshape(4, 1, 1)
     one, zero = torch.ones(4, 1), torch.zeros(4, 1)
-    with backend(provider):
+    with backend(backend_name):
         for T in range(1, 5):
             args = (z[:T], one[:T], zero[:T])
             got, v_last = affine_lif(*args, leak=0.5, reset=reset)
@@ -236,25 +236,25 @@ def test_bfloat16_is_no_worse_than_the_plain_loop():
         assert (got - want).abs().mean() <= 2 * (rough - want).abs().mean()
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_any_layout_of_memory_will_do(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_any_layout_of_memory_will_do(backend_name):
     inputs = normal(3, 35, 6, torch.float32)
     tight = {name: value.clone() for name, value in inputs.items()}
     loose = {"z": inputs["z"].transpose(1, 2).contiguous().transpose(1, 2)}
     for name in ("a", "b", "v0"):
         loose[name] = inputs[name].T.contiguous().T
     assert not any(value.is_contiguous() for value in loose.values())
-    want, got = (gradients(provider, x, leak=0.9) for x in (tight, loose))
+    want, got = (gradients(backend_name, x, leak=0.9) for x in (tight, loose))
     for ours, truth in zip(got, want, strict=True):
         torch.testing.assert_close(ours, truth)
-    with backend(provider):
+    with backend(backend_name):
         for got, want in zip(moments(loose["z"]), moments(tight["z"]), strict=True):
             torch.testing.assert_close(got, want)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_no_element_gives_no_spike(provider):
-    with backend(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_no_element_gives_no_spike(backend_name):
+    with backend(backend_name):
         spikes, v = affine_lif(
             torch.zeros(3, 0, 2), torch.ones(3, 2), torch.zeros(3, 2), leak=0.9
         )
@@ -262,10 +262,10 @@ def test_no_element_gives_no_spike(provider):
     assert v.shape == (0, 2)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_the_membrane_is_kept_on_request_only(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_the_membrane_is_kept_on_request_only(backend_name):
     args = [torch.ones(2, 3, 4, requires_grad=True), torch.ones(2, 4), torch.zeros(2, 4)]
-    with backend(provider):
+    with backend(backend_name):
         spikes, v = affine_lif(*args, leak=1.0, v_threshold=4.0, keep_state=False)
         assert v is None
         spikes.sum().backward()

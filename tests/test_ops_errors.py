@@ -19,7 +19,7 @@ def arguments(T=3, M=4, C=2):
     return {"z": torch.zeros(T, M, C), "a": torch.ones(T, C), "b": torch.zeros(T, C)}
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -34,8 +34,8 @@ def arguments(T=3, M=4, C=2):
         (arguments(T=0), r"at least one time-step.*\(0, 4, 2\)"),
     ],
 )
-def test_refuses_what_no_neuron_has(provider, change, message):
-    with backend(provider), pytest.raises(ValueError, match=message):
+def test_refuses_what_no_neuron_has(backend_name, change, message):
+    with backend(backend_name), pytest.raises(ValueError, match=message):
         affine_lif(**{"leak": 0.9} | arguments() | change)
 
 
@@ -45,9 +45,12 @@ def test_refuses_it_when_the_neuron_is_made(change):
         LIF(**{"leak": 0.9} | change)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_an_empty_batch_has_no_statistics(provider):
-    with backend(provider), pytest.raises(ValueError, match=r"\(2, 0, 3\).*call .eval\(\)"):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_an_empty_batch_has_no_statistics(backend_name):
+    with (
+        backend(backend_name),
+        pytest.raises(ValueError, match=r"\(2, 0, 3\).*call .eval\(\)"),
+    ):
         moments(torch.zeros(2, 0, 3))
 
 
@@ -70,15 +73,15 @@ def test_the_compiled_kernels_refuse_other_types():
 
 def test_the_nearest_override_wins_and_ends(monkeypatch):
     z = torch.zeros(1, 2, 1)
-    assert backends.provider_name(z) == "cpu"
+    assert backends.backend_name(z) == "cpu"
     monkeypatch.setenv("BNTT_BACKEND", "reference")
-    assert backends.provider_name(z) == backend_report()["override"] == "reference"
+    assert backends.backend_name(z) == backend_report()["override"] == "reference"
     with backend("cpu"):
-        assert backends.provider_name(z) == backend_report()["override"] == "cpu"
-    assert backends.provider_name(z) == "reference"
+        assert backends.backend_name(z) == backend_report()["override"] == "cpu"
+    assert backends.backend_name(z) == "reference"
     with pytest.raises(ValueError, match="one number"), backend("cpu"):
         affine_lif(**arguments() | {"a": torch.ones(1, 1)}, leak=0.9)
-    assert backends.provider_name(z) == "reference"  # an error ends it too
+    assert backends.backend_name(z) == "reference"  # an error ends it too
 
 
 def test_the_report_says_what_runs_and_why():
@@ -89,8 +92,8 @@ def test_the_report_says_what_runs_and_why():
         assert backend_report()["cpu"] == "reference: asked for"
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_the_backend_asked_for_is_the_one_that_runs(provider, monkeypatch):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_the_backend_asked_for_is_the_one_that_runs(backend_name, monkeypatch):
     called = []
     for name in ("reference", "cpu"):
         module = getattr(backends, name)
@@ -98,19 +101,19 @@ def test_the_backend_asked_for_is_the_one_that_runs(provider, monkeypatch):
             module, "moments", lambda z, name=name, real=module.moments: (
                 called.append(name), real(z))[1]
         )  # fmt: skip
-    with backend(provider):
+    with backend(backend_name):
         moments(torch.zeros(1, 2, 1))
-    assert called == [provider]
+    assert called == [backend_name]
 
 
 def test_auto_wins_over_the_environment(monkeypatch):
     z = torch.zeros(1, 2, 1)
     monkeypatch.setenv("BNTT_BACKEND", "reference")
     with backend("auto"):
-        assert backends.provider_name(z) == "cpu"
+        assert backends.backend_name(z) == "cpu"
         assert backend_report()["override"] == "auto"
     monkeypatch.setenv("BNTT_BACKEND", "")  # as good as none
-    assert backends.provider_name(z) == "cpu"
+    assert backends.backend_name(z) == "cpu"
 
 
 def test_blocks_that_end_in_any_order_leave_nothing_behind():
@@ -126,8 +129,8 @@ def test_blocks_that_end_in_any_order_leave_nothing_behind():
 
     def inside(name):
         with backend(name):
-            yield backends.provider_name(z)
-            yield backends.provider_name(z)
+            yield backends.backend_name(z)
+            yield backends.backend_name(z)
 
     one, two = inside("reference"), inside("cpu")
     assert [next(one), next(two)] == ["reference", "cpu"]
@@ -201,18 +204,18 @@ class Gaussian(Surrogate):
 
 
 @pytest.mark.parametrize("kind", [Steep, Gaussian])
-@pytest.mark.parametrize("provider", ["auto", "cpu", "reference"])
-def test_a_surrogate_of_ones_own_is_heard_and_said_once(kind, provider, caplog):
+@pytest.mark.parametrize("backend_name", ["auto", "cpu", "reference"])
+def test_a_surrogate_of_ones_own_is_heard_and_said_once(kind, backend_name, caplog):
     ops._say_slow.cache_clear()
     z = torch.rand(4, 3, 2, requires_grad=True)
     rest = torch.ones(4, 2), torch.zeros(4, 2)
-    with caplog.at_level(logging.WARNING, "bntt"), backend(provider):
+    with caplog.at_level(logging.WARNING, "bntt"), backend(backend_name):
         for _ in range(2):
             spikes, _ = affine_lif(z, *rest, leak=0.0, surrogate=kind())
     spikes.sum().backward()
     torch.testing.assert_close(z.grad, torch.exp(-(z.detach() - 1).square()))
     # nothing is slower for it where the reference would have run anyhow
-    assert len(caplog.messages) == (provider != "reference")
+    assert len(caplog.messages) == (backend_name != "reference")
     assert all(kind.__name__ in message for message in caplog.messages)
 
 

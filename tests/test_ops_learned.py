@@ -13,12 +13,12 @@ from strategies import SHAPES
 SURROGATES = [Triangle(), Triangle(1.0, width=0.5), Rectangle(), ATan(), FastSigmoid(3.0)]
 
 
-def gradients(provider, arguments, neuron, dtype=torch.float64, heard=(True, True)):
+def gradients(backend_name, arguments, neuron, dtype=torch.float64, heard=(True, True)):
     """Of leak and threshold, for a loss that reads spikes, the last membrane or both."""
     leak = torch.tensor(0.9, dtype=dtype, requires_grad=True)
     v_threshold = torch.tensor(0.7, dtype=dtype, requires_grad=True)
     arguments = [x if x is None else x.to(dtype) for x in arguments]
-    with backend(provider):
+    with backend(backend_name):
         spikes, v = affine_lif(*arguments, leak=leak, v_threshold=v_threshold, **neuron)
     weight = torch.linspace(-1, 1, spikes.numel(), dtype=dtype).view_as(spikes)
     loss = heard[0] * (spikes * weight).sum() + heard[1] * v.square().sum()
@@ -74,13 +74,13 @@ def test_the_backward_written_by_hand_is_that_of_autograd(reset, detach_reset):
     torch.testing.assert_close(own.sum(1), torch.stack(want))
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_the_membrane_below_threshold_differentiates_in_the_leak(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_the_membrane_below_threshold_differentiates_in_the_leak(backend_name):
     z = torch.full((5, 3, 2), 0.25, dtype=torch.float64)
     one, zero = z.new_ones(5, 2), z.new_zeros(5, 2)
 
     def last_v(leak):
-        with backend(provider):
+        with backend(backend_name):
             return affine_lif(z, one, zero, leak=leak, v_threshold=10.0)[1]
 
     leak = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
@@ -90,13 +90,13 @@ def test_the_membrane_below_threshold_differentiates_in_the_leak(provider):
     assert slope.item() == pytest.approx(0.8125)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_a_soft_reset_differentiates_in_the_threshold(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_a_soft_reset_differentiates_in_the_threshold(backend_name):
     # one step: v = 2 - v_th where it fires, 1/2 where it does not; a flat surrogate
     z = torch.tensor([2.0, 0.5]).reshape(1, 2, 1)
     one, zero = torch.ones(1, 1), torch.zeros(1, 1)
     v_threshold = torch.tensor(1.0, requires_grad=True)
-    with backend(provider):
+    with backend(backend_name):
         _, v = affine_lif(
             z, one, zero, leak=0.5, v_threshold=v_threshold, surrogate=Rectangle(0.1)
         )
@@ -104,12 +104,12 @@ def test_a_soft_reset_differentiates_in_the_threshold(provider):
     assert v_threshold.grad.item() == -1
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_parameters_of_a_layer_learn(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_parameters_of_a_layer_learn(backend_name):
     leak, v_threshold = (torch.nn.Parameter(torch.tensor(x)) for x in (0.5, 1.0))
     lif = LIF(leak, v_threshold)
     assert {id(leak), id(v_threshold)} <= {id(p) for p in lif.parameters()}
-    with backend(provider):
+    with backend(backend_name):
         spikes, v = lif(torch.rand(5, 4, 3), return_state=True)
         (spikes.sum() + v.square().sum()).backward()
         assert leak.grad.abs() > 0

@@ -31,12 +31,12 @@ def listed(outputs):
     return [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("name", arguments())
-def test_the_order_in_memory_changes_nothing(name, dtype, provider):
+def test_the_order_in_memory_changes_nothing(name, dtype, backend_name):
     operator, tight = getattr(OPS, name), arguments(dtype)[name]
-    with backend(provider):
+    with backend(backend_name):
         want = listed(operator(*tight))
         for k, value in enumerate(tight):
             if not isinstance(value, torch.Tensor):
@@ -77,10 +77,10 @@ def test_a_tensor_that_does_not_fit_is_refused(name, place):
         operator(tight[0][:, :0] if "moments" in name else tight[0][:0], *tight[1:])
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @pytest.mark.parametrize(("M", "C"), [(0, 3), (4, 0), (0, 0)])
-def test_no_numbers_in_give_no_numbers_out(M, C, provider):
-    with backend(provider):
+def test_no_numbers_in_give_no_numbers_out(M, C, backend_name):
+    with backend(backend_name):
         for name, some in arguments(M=M, C=C).items():
             if "moments" not in name:
                 got = listed(getattr(OPS, name)(*some))
@@ -111,11 +111,11 @@ def through_both(z, a, b):
     return (spikes * weight).sum() + v.square().sum() + (mean * var).sum()
 
 
-@pytest.mark.parametrize("provider", ["reference", "cpu"])
-def test_torch_func_differentiates(provider):
+@pytest.mark.parametrize("backend_name", ["reference", "cpu"])
+def test_torch_func_differentiates(backend_name):
     z, (a, b) = torch.randn(3, 5, 2), torch.rand(2, 3, 2)
     leaves = [x.clone().requires_grad_() for x in (z, a, b)]
-    with backend(provider):
+    with backend(backend_name):
         want = torch.autograd.grad(through_both(*leaves), leaves)
         got = torch.func.grad(through_both, (0, 1, 2))(z, a, b)
         _, pull = torch.func.vjp(through_both, z, a, b)

@@ -107,7 +107,7 @@ def train(
     where = ["--data", str(data)] if data else []
     again = [*command, *where, "--resume"]
     from ..machine.hardware import keep_freed_memory
-    from ..machine.processes import leave
+    from ..machine.processes import shut_down_processes
     from ..training.train import train as run_recipe
     from .tables import print_training
 
@@ -125,7 +125,7 @@ def train(
             log_every=log_every,
             command=shlex.join(again if resume else [*command, *where]),
         )
-    leave()
+    shut_down_processes()
     finished = done["status"] == "finished"
     if done.pop("main"):  # torchrun starts this several times
         if as_json:

@@ -17,14 +17,18 @@ def merge_moments(
 ) -> tuple[Tensor, Tensor, int]:
     """The moments of a group's elements together, and how many there are.
 
-    Without ``torch.distributed``, and outside the group, they are this process's own. A
-    process without elements takes part with a count of 0, whatever moments it gives.
+    Without ``torch.distributed``, and outside the group, the result is this process's own
+    moments. A process without elements must call too, or the others would wait for it; it
+    gives a count of 0, and its moments are not read.
 
     Args:
-        mean: This process's mean per time-step and channel.
-        var: Its biased variance.
-        count: How many elements they are of.
+        mean: This process's mean per time-step and channel, ``[T, C]``.
+        var: Its biased variance, same shape.
+        count: Elements that each of them was taken over.
         group: A ``torch.distributed`` group; all processes if omitted.
+
+    Returns:
+        ``(mean, var, count)`` of the elements of all processes together (M12).
 
     Raises:
         TypeError: If ``group`` is no group.
@@ -52,7 +56,7 @@ def merging(group: Any = None) -> int:
 
 
 def refuse_half_a_launch() -> None:
-    """Refuse an environment that a launcher of several processes has left half of.
+    """Refuse an environment that holds only some of the variables of a launcher.
 
     Raises:
         ValueError: If a variable that says how many there are is no number, or they could
@@ -77,10 +81,10 @@ def refuse_half_a_launch() -> None:
 
 @contextmanager
 def without_advice() -> Iterator[None]:
-    """Keep to itself what torch says of wrapping a network, which no user can follow.
+    """Silence two warnings of DistributedDataParallel that a user can do nothing about.
 
-    The name of the switch that leaves buffers alone changes with torch's version, and
-    gradients that lie as a convolution writes them are copied, which costs little.
+    One is about the name of its switch for buffers, which changes with torch's version; the
+    other about gradients in the memory order of a convolution, whose copy costs little.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
@@ -88,12 +92,12 @@ def without_advice() -> Iterator[None]:
         yield
 
 
-def leave() -> None:
-    """Take leave of the other processes, where there are any; for programs, at their end.
+def shut_down_processes() -> None:
+    """End the group of processes, if there is one; a program calls this as its last act.
 
-    Gloo's threads, which outlive the group, clear away the tensors of the last collective
-    and need Python's lock for it. One that asks for the lock of an interpreter that is
-    ending aborts the process, so they get the time before.
+    The threads of Gloo outlive the group: they free the tensors of the last collective, for
+    which they need Python's lock. A thread that asks for the lock of an interpreter that is
+    ending aborts the process, so a short pause lets them finish before.
     """
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
@@ -101,7 +105,7 @@ def leave() -> None:
 
 
 class _Merge(torch.autograd.Function):
-    """``mean, var -> merged mean, merged var``, and what backward needs of the merging."""
+    """``mean, var -> merged mean, merged var``, and the values that backward needs."""
 
     @staticmethod
     def forward(mean, var, count, group):
@@ -111,12 +115,14 @@ class _Merge(torch.autograd.Function):
         dist.all_gather(every, mine, group=group)
         counts, means, variances = torch.stack(every, 1)
         shares = counts / counts.sum(0)
-        merged = (shares * means).sum(0)
-        spread = (shares * (variances + (means - merged).square())).sum(0)
-        share, offset = shares[dist.get_rank(group)], mean - merged
+        merged_mean = (shares * means).sum(0)
+        merged_var = (shares * (variances + (means - merged_mean).square())).sum(0)
+        share, offset = shares[dist.get_rank(group)], mean - merged_mean
         total = int(counts.sum(0).flatten()[0])
-        wide = (merged.to(mean.dtype), spread.to(var.dtype), total)
-        return *wide, share.to(mean.dtype), offset.to(mean.dtype)
+        return (
+            *(merged_mean.to(mean.dtype), merged_var.to(var.dtype), total),
+            *(share.to(mean.dtype), offset.to(mean.dtype)),
+        )
 
     @staticmethod
     def setup_context(ctx, inputs, output):

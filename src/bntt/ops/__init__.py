@@ -1,4 +1,4 @@
-"""The operators: one signature, several providers, and which of them runs.
+"""The operators: one signature, several backends, and which of them runs.
 
 ``moments`` and ``affine_lif`` are what norms and neurons are made of. Each is one autograd
 node over registered operators, so ``torch.compile(fullgraph=True)`` sees through them; with
@@ -15,7 +15,7 @@ from torch import Tensor
 from . import reference
 from .arguments import yes_or_no
 from .autograd import AffineLIF, Moments
-from .backends import backend, backend_report, provider_name
+from .backends import backend, backend_name, backend_report
 from .checks import check_moments, check_neuron, check_scan, readable
 from .surrogate import Surrogate, Triangle, check_surrogate, is_built_in
 
@@ -137,12 +137,12 @@ def affine_lif(
 
 
 def _chosen(z: Tensor) -> str:
-    """The provider that backward shall use too, whatever is asked for by then.
+    """The backend that backward shall use too, whatever is asked for by then.
 
     A compiled graph always holds registered operators, and outlives the block that it was
     made in: each call asks for itself.
     """
-    return "" if torch.compiler.is_compiling() else provider_name(z)
+    return "" if torch.compiler.is_compiling() else backend_name(z)
 
 
 def _needs_plain_torch(surrogate: Surrogate, *neuron: float | Tensor) -> bool:

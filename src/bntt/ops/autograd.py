@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from . import vmapped
-from .backends import provider
+from .backends import backend_module
 from .checks import check_like, check_moments, check_scan, check_shapes
 from .function import Function
 from .reference import accumulator
@@ -49,7 +49,7 @@ def _like(z: Tensor) -> Tensor:
 
 def _moments(z: Tensor) -> tuple[Tensor, Tensor]:
     check_moments(z)
-    return provider(z).moments(z.contiguous())
+    return backend_module(z).moments(z.contiguous())
 
 
 def _moments_shapes(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,7 +73,7 @@ def _moments_backward(
     z: Tensor, dz: Tensor, mean: Tensor, dmean: Tensor, dvar: Tensor, asked: str = ""
 ) -> Tensor:
     _check_moments_backward(z, dz, mean, dmean, dvar)
-    return provider(z, asked).moments_backward(*_contiguous(z, dz, mean, dmean, dvar))
+    return backend_module(z, asked).moments_backward(*_contiguous(z, dz, mean, dmean, dvar))
 
 
 def _moments_backward_shapes(z, dz, mean, dmean, dvar, asked=""):
@@ -100,7 +100,7 @@ def _affine_lif(
     # no gradient flows inside an operator, so surrogate and detachment do not matter here
     unused = {"detach_reset": True, "surrogate": Triangle()}
     settings = {"leak": leak, "v_threshold": v_threshold, "reset": reset}
-    return provider(z).affine_lif_forward(
+    return backend_module(z).affine_lif_forward(
         *_contiguous(z, a, b, v0), keep_state=keep_state, **settings, **unused
     )
 
@@ -145,7 +145,7 @@ def _affine_lif_backward(
 ) -> tuple[Tensor, ...]:
     _check_lif_backward(z, a, b, v0, ds, dv_last)
     settings = {"leak": leak, "v_threshold": v_threshold, "reset": reset}
-    return provider(z, asked).affine_lif_backward(
+    return backend_module(z, asked).affine_lif_backward(
         *_contiguous(z, a, b, v0, ds, dv_last),
         **settings,
         detach_reset=detach_reset,

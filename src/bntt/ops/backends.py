@@ -1,4 +1,4 @@
-"""Which provider computes: chosen by device, overridden aloud, reported on request."""
+"""Which backend computes: chosen by device, overridden aloud, reported on request."""
 
 import os
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ _blocks: ContextVar[tuple[list[str], ...]] = ContextVar("bntt.backend", default=
 
 @contextmanager
 def backend(name: str) -> Iterator[None]:
-    """Run the operators inside the block on one provider.
+    """Run the operators inside the block on one backend.
 
     The environment variable ``BNTT_BACKEND`` does the same for a whole process; the
     context manager wins over it, with ``"auto"`` too. Other threads and tasks choose for
-    themselves. A backward pass runs on the provider of its forward pass, wherever it is
+    themselves. A backward pass runs on the backend of its forward pass, wherever it is
     called; a function from ``torch.compile`` asks anew at every call.
 
     Args:
@@ -68,8 +68,8 @@ def wanted() -> str:
     return name
 
 
-def provider_name(z: Tensor) -> str:
-    """The provider that computes on ``z``: ``"reference"`` or ``"cpu"``.
+def backend_name(z: Tensor) -> str:
+    """The backend that computes on ``z``: ``"reference"`` or ``"cpu"``.
 
     Raises:
         RuntimeError: If the backend that was asked for cannot.
@@ -93,9 +93,9 @@ def provider_name(z: Tensor) -> str:
     return name
 
 
-def provider(z: Tensor, asked: str = "") -> ModuleType:
+def backend_module(z: Tensor, asked: str = "") -> ModuleType:
     """The module that computes on ``z``: the one ``asked`` for, or else the one chosen."""
-    name = asked or provider_name(z)
+    name = asked or backend_name(z)
     return cpu if name == "cpu" and z.numel() > 0 else reference
 
 

@@ -1,9 +1,9 @@
-"""What is computed, in the fewest lines: the specification of every provider.
+"""What is computed, in the fewest lines: the specification of every backend.
 
 Tensors are ``[T, M, C]``: time-steps, elements (batch times space), channels. Statistics
 and membranes are kept in float32, or in float64 where ``z`` is. The two forward functions
 are differentiable by autograd; the two backward functions are the same derivatives by hand
-(M9-M11 in ``docs/method.md``), which is what a fused provider computes.
+(M9-M11 in ``docs/method.md``), which is what a fused backend computes.
 """
 
 import torch

@@ -99,22 +99,22 @@ def moments_past_overflow(z, mean, var):
     (T, C), size = mean.shape, z.shape[1]
     share = 1.0 / (size // C)
     root = np.sqrt(share)
-    middle, spread = np.empty(C, np.float64), np.empty(C, np.float64)
+    middle, variance = np.empty(C, np.float64), np.empty(C, np.float64)
     for t in range(T):
         if np.isfinite(mean[t]).all() and np.isfinite(var[t]).all():
             continue
         middle[:] = 0
-        spread[:] = 0
+        variance[:] = 0
         for n in range(0, size, C):
             for c in range(C):
                 middle[c] += widen(z[t, n + c]) * share
         for n in range(0, size, C):
             for c in range(C):
                 d = (widen(z[t, n + c]) - middle[c]) * root
-                spread[c] += d * d
+                variance[c] += d * d
         for c in range(C):
             mean[t, c] = middle[c]
-            var[t, c] = spread[c]
+            var[t, c] = variance[c]
 
 
 @_compile
