@@ -16,7 +16,8 @@ import bntt
 from bntt import config
 from bntt.analysis.predict import Prediction
 from bntt.commands import main as cli
-from bntt.commands.tables import print_predictions, print_training
+from bntt.commands.predict import print_predictions
+from bntt.commands.train import print_training
 from bntt.data import load
 
 trained, run, bntt_says = command.trained, command.run, command.bntt_says

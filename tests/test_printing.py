@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bntt.analysis.evaluation import Evaluation
-from bntt.commands.tables import print_evaluation
+from bntt.commands.evaluate import print_evaluation
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

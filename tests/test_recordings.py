@@ -13,7 +13,7 @@ from present import answered
 from bntt import vgg5
 from bntt.analysis.predict import predict, predict_run
 from bntt.commands.main import main
-from bntt.commands.tables import print_predictions
+from bntt.commands.predict import print_predictions
 from bntt.config import Recipe
 from bntt.data import load
 from bntt.data.events.frames import to_frames

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from bntt.analysis.predict import Prediction
 from bntt.commands import main as cli
-from bntt.commands.tables import print_predictions
+from bntt.commands.options import print_json
+from bntt.commands.predict import print_predictions
 from bntt.machine import strict_json, terminal
 from bntt.machine.extras import how_to_install
 from bntt.machine.progress import Display
@@ -42,7 +43,7 @@ def test_any_encoding_takes_any_name(encoding, tmp_path):
     code = (
         "from bntt.machine import terminal; terminal.prepare()\n"
         "from bntt.analysis.predict import Prediction\n"
-        "from bntt.commands.tables import print_predictions\n"
+        "from bntt.commands.predict import print_predictions\n"
         "name = 'ü \\u2026 \\udcff \\u732b [red]'\n"
         "print_predictions([Prediction(name, (name, name), (0.5, 0.25))])\n"
     )
@@ -82,7 +83,7 @@ def test_on_a_terminal_a_table_is_folded_and_whole(capsys, monkeypatch):
 
 
 def test_json_has_no_nan(capsys):
-    cli._print_json(a=float("nan"), b=[1.5, float("inf")], c={"d": (float("-inf"), 2)})
+    print_json(a=float("nan"), b=[1.5, float("inf")], c={"d": (float("-inf"), 2)})
     said = capsys.readouterr().out
     assert json.loads(said, parse_constant=pytest.fail) == {
         "a": None,

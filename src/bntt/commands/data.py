@@ -1,13 +1,22 @@
-"""The command `bntt data`: what sets there are, and what is in one of them."""
+"""The command ``bntt data``: what sets there are, and what is in one of them."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..machine import strict_json, terminal
-from .options import expanded
+from ..machine.terminal import note, out
+from .drawing import drawn
+from .options import Json, expanded, print_json
+from .tables import FEW, print_digests, print_table
+
+if TYPE_CHECKING:
+    from ..analysis.dataset_summary import Overview
+else:
+    Overview = Any  # importing it brings torch, for which bntt --help does not wait
 
 Root = Annotated[
     Path | None,
@@ -66,15 +75,12 @@ def data(
         bool, typer.Option("--verify", help="Read the files again, against the cache.")
     ] = False,
     sheet: SheetFile = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """List the image and event sets; or fetch one, check it and draw some of it."""
     if name == "list":
         return _list(as_json)
     from ..analysis.dataset_summary import draw, load_whole, overview
-    from .tables import drawn, print_overview
 
     if sheet:
         from ..report import check_target
@@ -98,7 +104,7 @@ def data(
     target = sheet or _default_sheet(name)
     made = str(target) if target and drawn(partial(draw, loaded), target) else None
     if as_json:
-        terminal.out(strict_json.dumps(found.to_dict() | {"sheet": made}))
+        print_json(**found.to_dict(), sheet=made)
     else:
         print_overview(found, made)
     if target and not made:
@@ -108,11 +114,10 @@ def data(
 
 def _list(as_json: bool) -> None:
     from ..analysis.dataset_summary import catalogue
-    from .tables import print_catalogue
 
     sets = catalogue()
     if as_json:
-        terminal.out(strict_json.dumps(sets))
+        print_json(**sets)
     else:
         print_catalogue(sets)
 
@@ -125,6 +130,63 @@ def _default_sheet(name: str) -> Path | None:
 
         check_target(sheet)
     except (ImportError, OSError) as error:
-        terminal.note(f"No contact sheet: {error}")
+        note(f"No contact sheet: {error}")
         return None
     return sheet
+
+
+def print_catalogue(sets: Mapping[str, Mapping[str, Any]]) -> None:
+    """What :func:`bntt.analysis.dataset_summary.catalogue` returned."""
+    head = ("name", "kind", "channels x pixels", "classes", "train", "test", "in cache")
+    rows = [
+        (
+            name,
+            one["kind"],
+            one["shape"] or "yours",
+            *(str(one[key] or "-") for key in ("classes", "train", "test")),
+            {True: "yes", False: "no", None: "-"}[one["cached"]],
+        )
+        for name, one in sets.items()
+    ]
+    print_table(head, rows, left=3)
+    out("")
+    out("Terms and origin (what the place itself says decides):")
+    for name, one in sets.items():
+        if one["place"]:
+            how = " (downloaded when asked for)" if one["downloads"] else ""
+            out(f"{name:14} {one['terms']}; {one['place']}{how}")
+        else:
+            out(f"{name:14} your own: {one['layout']}")
+
+
+def print_overview(found: Overview, sheet: str | None) -> None:
+    """What is in a set, and where its contact sheet went."""
+    what = (
+        "frames of events, steps x (OFF, ON) x rows x columns" if found.events else "images"
+    )
+    lines = {
+        "set": f"{found.title} ({found.name})",
+        "train": f"{sum(found.train)} samples",
+        "test": f"{sum(found.test)} samples",
+        "shape": f"{' x '.join(map(str, found.shape))}, {what}",
+        "mean": " ".join(f"{value:g}" for value in found.mean),
+        "std": " ".join(f"{value:g}" for value in found.std),
+        "classes": str(len(found.class_names)),
+        "per class": f"train {_spread(found.train)}; test {_spread(found.test)}",
+        "sheet": sheet or "none",
+        "cache": found.cache or "none: the files are read each time",
+        "checked": found.checked,
+    }
+    for name, value in lines.items():
+        out(f"{name:10} {value}")
+    print_digests(found.source)
+    if len(found.class_names) <= FEW:
+        counts = zip(found.class_names, found.train, found.test, strict=True)
+        rows = [(name, str(train), str(test)) for name, train, test in counts]
+        print_table(("class", "train", "test"), rows, left=1)
+    if found.note:
+        out(f"Note: {found.note}")
+
+
+def _spread(counts: Sequence[int]) -> str:
+    return f"{min(counts)} to {max(counts)}, median {median(counts):g}"

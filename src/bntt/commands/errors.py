@@ -6,6 +6,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 
 
+class Stopped(Exception):  # noqa: N818 - no error: the work can go on
+    """A command was stopped before it was done, and has said how it goes on."""
+
+
 def is_bad_input(error: BaseException) -> bool:
     """Whether an exception is about what the user gave, rather than a defect of ours.
 

@@ -1,0 +1,16 @@
+"""A picture beside the answer of a command."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..machine.terminal import note, one_line
+
+
+def drawn(draw: Callable[[Path], None], path: Path) -> bool:
+    """Draw a picture beside the answer; if that fails say so, since the answer stands."""
+    try:
+        draw(path)
+    except (OSError, ValueError, MemoryError) as error:
+        note(f"bntt: Not drawn: {one_line(error)}")
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""The command ``bntt evaluate``: the accuracy of a run on the whole test set."""
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..machine.shortage import fitting
+from ..machine.terminal import note, out
+from .drawing import drawn
+from .options import (
+    FEWER_STEPS,
+    Data,
+    Device,
+    Json,
+    Run,
+    Steps,
+    expanded,
+    folder_of,
+    print_json,
+)
+from .tables import DIGEST, FEW, print_digests, print_table
+
+if TYPE_CHECKING:
+    from ..analysis.evaluation import Evaluation
+else:
+    Evaluation = Any  # importing it brings torch, for which bntt --help does not wait
+
+
+def evaluate(
+    run: Run,
+    data: Data = None,
+    num_steps: Steps = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many encoder seeds; Poisson coding: 3.")
+    ] = None,
+    device: Device = "auto",
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=expanded, help="Draw it, as PNG or PDF."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the accuracy after every time-step on the whole test set."""
+    from ..analysis.accuracy import evaluate_run
+    from ..machine.hardware import keep_freed_memory
+
+    keep_freed_memory()
+    run = folder_of(run)
+    if figure is not None:
+        from ..report import check_target
+
+        check_target(figure)
+    with fitting(FEWER_STEPS):
+        result = evaluate_run(
+            run,
+            data=data,
+            seeds=None if seeds is None else tuple(range(seeds)),
+            num_steps=num_steps,
+            device=device,
+        )
+    checkpoint = run / "best.safetensors"
+    if as_json:
+        print_json(checkpoint=str(checkpoint), **result.to_dict())
+    else:
+        print_evaluation(result, checkpoint)
+    for warning in result.warnings:
+        note(f"Note: {warning}")
+    if figure is not None:
+        from ..report import accuracy_over_time
+
+        curve = {run.name: (result.mean, result.spread or result.interval)}
+        words = result.whole, bars_of(result)
+        if not drawn(lambda path: accuracy_over_time(curve, path, *words), figure):
+            raise typer.Exit(1)
+
+
+def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
+    """Accuracy after every time-step, and of what it is true."""
+    several = result.spread is not None
+    seeds = f", mean ± deviation over {len(result.seeds)} encoder seeds" if several else ""
+    out(f"{checkpoint} on {result.whole}{seeds}")
+    rows = []
+    spreads = result.spread or [0.0] * len(result.mean)
+    found = zip(result.mean, spreads, result.interval, strict=True)
+    for t, (mean, spread, (low, high)) in enumerate(found, 1):
+        share = f"{100 * mean:.2f} ± {100 * spread:.2f} %" if several else f"{mean:.2%}"
+        right = f"{mean * result.images:.{int(several)}f} of {result.images}"
+        rows.append((str(t), share, f"{100 * low:.2f} to {100 * high:.2f}", right))
+    print_table(("step", "accuracy", "interval", "correct"), rows)
+    out(
+        f"Interval: Wilson's, 95 %, for {result.images} images. In {result.precision} on "
+        f"{result.device}, {_sources(result.commit)}."
+    )
+    digests = dict(result.source)
+    if result.split_sha256:
+        digests["which samples test"] = result.split_sha256
+    print_digests(dict(islice(digests.items(), FEW)))
+    if result.note:
+        out(f"Note: {result.note}")
+
+
+def _sources(commit: str) -> str:
+    """The commit in short, or what stands in its place (`bntt.runs.provenance.commit`)."""
+    if " " in commit:
+        return f"bntt {commit}"
+    changed = ", changed since" if commit.endswith("+") else ""
+    return f"commit {commit[:DIGEST]}{changed}"
+
+
+def bars_of(result: Evaluation) -> str:
+    """What the error bars of a figure are."""
+    if result.spread is None:
+        return f"bars: Wilson's 95 % interval for {result.images} images"
+    return f"bars: deviation over {len(result.seeds)} encoder seeds"
