@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bntt import BNTT, NoNorm, SharedBN, backend
-from bntt.layers.norm import NORMS, TemporalNorm, make
+from bntt.layers.norms import NORMS, TemporalNorm, make_norm
 from bntt.ops import from_elements, to_elements
 
 SHAPES = st.tuples(*[st.integers(2, 5)] * 3, st.sampled_from([(), (3,), (1, 1), (2, 5)]))
@@ -198,7 +198,7 @@ def test_channels_last_is_read_where_it_lies():
 
 @pytest.mark.parametrize("name", NORMS)
 def test_is_made_by_name_and_printed(name):
-    layer = make(name, 7, 5)
+    layer = make_norm(name, 7, 5)
     assert type(layer) is NORMS[name]
     assert "7, num_steps=5" in repr(layer)
 
@@ -265,7 +265,7 @@ def test_refuses_what_no_norm_has(kind, change, message):
 def test_names_the_norms_it_knows():
     message = r"Unknown norm 'bn'\. Did you mean 'bntt'\? Known: bntt, shared, none"
     with pytest.raises(ValueError, match=message):
-        make("bn", 2, 3)
+        make_norm("bn", 2, 3)
 
 
 def test_the_base_class_is_not_a_norm():

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from .layers.neuron import LIF as LIF
     from .layers.neuron import NormLIF as NormLIF
     from .layers.neuron import Readout as Readout
-    from .layers.norm import BNTT as BNTT
-    from .layers.norm import NoNorm as NoNorm
-    from .layers.norm import SharedBN as SharedBN
+    from .layers.norms import BNTT as BNTT
+    from .layers.norms import NoNorm as NoNorm
+    from .layers.norms import SharedBN as SharedBN
     from .machine.hardware import keep_freed_memory as keep_freed_memory
     from .networks import build as build
     from .networks import register as register
@@ -50,7 +50,7 @@ _ROOM_OF = {
         "interchange": ("load_reference",),
         "layers.encode": ("Direct", "Poisson"),
         "layers.neuron": ("LIF", "NormLIF", "Readout"),
-        "layers.norm": ("BNTT", "NoNorm", "SharedBN"),
+        "layers.norms": ("BNTT", "NoNorm", "SharedBN"),
         "machine.hardware": ("keep_freed_memory",),
         "networks": ("build", "register"),
         "networks.checkpoint": ("load", "save"),

@@ -34,7 +34,11 @@ def one_of(what: str, got: Any, known: Iterable[str], more: str = "") -> None:
 
 
 def said(value: Any) -> str:
-    """A value as it stands in a message: in one line, and not pages of it."""
-    # Python refuses to write very long numbers with the digits that people count in
-    text = hex(value) if isinstance(value, int) and abs(value) > 2**64 else repr(value)
+    """A value of any kind as a message shows it: on one line, and cut where it is long."""
+    try:
+        # Python refuses to write very long numbers with the digits that people count in
+        text = hex(value) if isinstance(value, int) and abs(value) > 2**64 else repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or holds such a number
+        text = f"<{type(value).__name__}>"
+    text = " ".join(line.strip() for line in text.splitlines())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

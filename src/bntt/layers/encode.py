@@ -13,6 +13,7 @@ from torch import Tensor
 from ..choices import one_of
 from ..ops.arguments import floats, has_values, number, whole_number
 from ..ops.function import Function
+from ..ops.reference import accumulator
 
 Images = Float[Tensor, "N C H W"]
 
@@ -79,7 +80,7 @@ class Poisson:
         _check_generator(images, generator)
         self._check_backward(images)
         fixed = images.detach()
-        wide = torch.float64 if images.dtype == torch.float64 else torch.float32
+        wide = accumulator(images.dtype)
         sign, size = fixed.sign(), fixed.abs().to(wide)
         scale = torch.full((), self.rescale, device=images.device, dtype=wide)
         source: dict[str, Any] = {} if generator is None else {"generator": generator}

@@ -11,8 +11,9 @@ from torch.nn.modules import module as torch_module
 
 from ..ops import affine_lif, check_neuron, from_elements, to_elements
 from ..ops.arguments import floats, yes_or_no
+from ..ops.reference import accumulator
 from ..ops.surrogate import Surrogate, Triangle, check_surrogate
-from .norm import TemporalNorm
+from .norms import TemporalNorm
 
 Sequence = Float[Tensor, "T N *S"]
 State = Float[Tensor, " N *S"]
@@ -84,7 +85,7 @@ class LIF(nn.Module):
         # the last axis is as good a channel as any: there is no norm
         T, C = len(current), current.shape[-1] or 1
         z = current.reshape(T, math.prod(current.shape[1:]) // C, C)
-        ones = z.new_ones((z.shape[0], z.shape[2]), dtype=_wide(z))
+        ones = z.new_ones((z.shape[0], z.shape[2]), dtype=accumulator(z.dtype))
         spikes, v = self.scan(z, ones, torch.zeros_like(ones), v, return_state)
         spikes = spikes.reshape(current.shape)
         return (spikes, v.reshape(current.shape[1:])) if v is not None else spikes
@@ -203,7 +204,7 @@ class NormLIF(nn.Module):
 
     def _apart(self, z: Tensor, v: Tensor | None, start: int | None, return_state: bool):
         """Norm and neuron as modules; wide, so that nothing is rounded in between."""
-        current = self.norm(z.to(_wide(z)), start)
+        current = self.norm(z.to(accumulator(z.dtype)), start)
         result = self.lif(current, v, return_state=return_state)
         return (result[0].to(z.dtype), result[1]) if return_state else result.to(z.dtype)
 
@@ -236,7 +237,7 @@ class Readout(nn.Module):
                 f"{tuple(o.shape)}."
             )
         steps = torch.arange(1, len(o) + 1, device=o.device)
-        return o.to(_wide(o)).cumsum(0) / steps.reshape(-1, *[1] * (o.ndim - 1))
+        return o.to(accumulator(o.dtype)).cumsum(0) / steps.reshape(-1, *[1] * (o.ndim - 1))
 
 
 def _shown(value: float | Tensor) -> str:
@@ -245,10 +246,6 @@ def _shown(value: float | Tensor) -> str:
         return f"{value:g}"
     learns = ", learned" if value.requires_grad else ""
     return f"{'?' if value.is_meta else format(value.item(), 'g')}{learns}"
-
-
-def _wide(x: Tensor) -> torch.dtype:
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def _is_more_than(module: nn.Module, kind: type[nn.Module]) -> bool:

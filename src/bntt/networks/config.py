@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, no_type_check
 import numpy as np
 
 from ..layers import encode
-from ..ops.arguments import real, said, whole_number, yes_or_no
+from ..ops.arguments import real, value_and_type, whole_number, yes_or_no
 from ..ops.surrogate import KINDS, Surrogate, Triangle, from_config
 
 if TYPE_CHECKING:  # the data rooms load much that a network does not need
@@ -23,11 +23,14 @@ MOST = {
 }
 """Sizes beyond which no network is built: a mistake is told before memory is asked for."""
 
-LAYER_KEYS = (
-    "norm", "window", "eps", "momentum",
-    "leak", "v_threshold", "reset", "detach_reset", "surrogate",
-)  # fmt: skip
-"""What each layer has of its own: one value for all of them, or one per layer."""
+NORM_KEYS = ("norm", "window", "eps", "momentum")
+"""What makes the norm of a layer."""
+
+LIF_KEYS = ("leak", "v_threshold", "reset", "detach_reset", "surrogate")
+"""What makes the neurons of a layer, by the names of :class:`bntt.LIF`'s arguments."""
+
+LAYER_KEYS = NORM_KEYS + LIF_KEYS
+"""What each layer has of its own: one value for all of them, or one for each."""
 
 FORMAT_1_KEYS = (
     "arch", "num_classes", "num_steps", "leak", "in_channels", "image_size", "norm",
@@ -167,7 +170,7 @@ class NetworkConfig:
             ValueError: If a key is missing or unknown, or a value outside its range.
         """
         if not isinstance(config, Mapping):
-            raise TypeError(f"`config` must be an object, got {said(config)}.")
+            raise TypeError(f"`config` must be an object, got {value_and_type(config)}.")
         every = keys or [entry.name for entry in fields(cls)]
         if missing := [name for name in every if name not in config]:
             raise ValueError(f"`config` has no {', '.join(missing)}.")
@@ -175,7 +178,9 @@ class NetworkConfig:
             raise ValueError(f"`config` has an unknown key {', '.join(unknown[:3])}.")
         for name in ("mean", "std", "class_names"):
             if not isinstance(config[name], list):
-                raise TypeError(f"`{name}` must be a list, got {said(config[name])}.")
+                raise TypeError(
+                    f"`{name}` must be a list, got {value_and_type(config[name])}."
+                )
         _text("encoder", config["encoder"])
         return cls(**{**config, "surrogate": _surrogates(config["surrogate"])})
 
@@ -224,7 +229,9 @@ def _with_parameters(encoder: encode.Encoder, parameters: Any) -> encode.Encoder
         ValueError: If one is unknown or outside its range.
     """
     if not isinstance(parameters, Mapping):
-        raise TypeError(f"`encoder_parameters` must be an object, got {said(parameters)}.")
+        raise TypeError(
+            f"`encoder_parameters` must be an object, got {value_and_type(parameters)}."
+        )
     if unknown := sorted(set(parameters) - set(encoder_parameters(encoder))):
         raise ValueError(
             f"`encoder_parameters` of {encoder_name(encoder)!r} has an unknown key "
@@ -268,7 +275,9 @@ def _layer_value(name: str, value: Any) -> Any:
             if isinstance(value, Mapping):
                 return from_config(dict(value))
             if not isinstance(value, Surrogate):
-                raise TypeError(f"`surrogate` must be a Surrogate, got {said(value)}.")
+                raise TypeError(
+                    f"`surrogate` must be a Surrogate, got {value_and_type(value)}."
+                )
             return value
         case "eps" | "momentum" if value is None:
             return None
@@ -314,7 +323,7 @@ def _surrogates(value: Any) -> Any:
     if isinstance(value, list):
         return [_surrogates(one) for one in value]
     if not isinstance(value, dict):
-        raise TypeError(f"`surrogate` must be an object, got {said(value)}.")
+        raise TypeError(f"`surrogate` must be an object, got {value_and_type(value)}.")
     return from_config(value)
 
 
@@ -324,9 +333,9 @@ def _encoder(value: Any, permutation: Any) -> encode.Encoder:
         return encode.make(value, int(permutation))
     if type(value) not in encode.ENCODERS.values():
         raise ValueError(
-            f"`encoder` must be one of this package, or its name, got {said(value)}. "
-            f"Set one of your own afterwards (net.encoder = ...); such a network cannot "
-            f"be saved as a checkpoint."
+            f"`encoder` must be one of this package, or its name, got "
+            f"{value_and_type(value)}. Set one of your own afterwards (net.encoder = ...); "
+            f"such a network cannot be saved as a checkpoint."
         )
     if getattr(value, "permutation", None) is not None:
         _whole("permutation", value.permutation, 0, (1 << 32) - 1)
@@ -337,7 +346,9 @@ def _per_channel(name: str, values: Any, default: float, count: int) -> tuple[fl
     if values is None:
         return (default,) * count
     if not isinstance(values, (list, tuple)):
-        raise TypeError(f"`{name}` must be a list of numbers, got {said(values)}.")
+        raise TypeError(
+            f"`{name}` must be a list of numbers, got {value_and_type(values)}."
+        )
     if len(values) != count:
         raise ValueError(
             f"`{name}` needs one number per input channel, {count}, got "
@@ -350,7 +361,9 @@ def _class_names(names: Any, count: int) -> tuple[str, ...]:
     if names is None:
         return tuple(map(str, range(count)))
     if not isinstance(names, (list, tuple)):
-        raise TypeError(f"`class_names` must be a list of names, got {said(names)}.")
+        raise TypeError(
+            f"`class_names` must be a list of names, got {value_and_type(names)}."
+        )
     if len(names) != count:
         shown = ", ".join(map(str, names[:10]))
         raise ValueError(
@@ -358,14 +371,14 @@ def _class_names(names: Any, count: int) -> tuple[str, ...]:
         )
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"`class_names` must be names, got {said(name)}.")
+            raise TypeError(f"`class_names` must be names, got {value_and_type(name)}.")
     return tuple(names)
 
 
 def _options(values: Any) -> dict[str, Any]:
     """Plain values in the form in which JSON gives them back."""
     if not isinstance(values, Mapping):
-        raise TypeError(f"`options` must be an object, got {said(values)}.")
+        raise TypeError(f"`options` must be an object, got {value_and_type(values)}.")
     plain = {}
     for name, value in values.items():
         try:
@@ -373,7 +386,7 @@ def _options(values: Any) -> dict[str, Any]:
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"`{name}` must be a plain value, such as a number, a word or a list, so "
-                f"that a checkpoint can hold it, got {said(value)}."
+                f"that a checkpoint can hold it, got {value_and_type(value)}."
             ) from error
     return plain
 
@@ -381,11 +394,11 @@ def _options(values: Any) -> dict[str, Any]:
 def _whole(name: str, value: Any, at_least: int, most: int) -> int:
     whole_number(name, value, at_least=at_least)
     if value > most:
-        raise ValueError(f"`{name}` must be at most {most}, got {said(value)}.")
+        raise ValueError(f"`{name}` must be at most {most}, got {value_and_type(value)}.")
     return int(value)
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"`{name}` must be a word, got {said(value)}.")
+        raise TypeError(f"`{name}` must be a word, got {value_and_type(value)}.")
     return value

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..layers.neuron import LIF, NormLIF
-from ..layers.norm import NORMS
+from ..layers.norms import NORMS
 from .config import NetworkConfig
 
 

@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..layers import norm
 from ..layers.encode import Encoder
 from ..layers.neuron import LIF, NormLIF, Readout
+from ..layers.norms import make_norm
 from ..ops.arguments import has_values, whole_number
-from .config import LAYER_KEYS, NetworkConfig, encoder_name
+from ..ops.reference import accumulator
+from .config import LAYER_KEYS, LIF_KEYS, NetworkConfig, encoder_name
 from .layer_values import of_layers, own_arguments, value_of
 
 
@@ -80,6 +81,15 @@ class Network(nn.Module):
         """What one sample feeds at one time-step, once coded."""
         return self.image_shape
 
+    @property
+    def layer_areas(self) -> list[int]:
+        """Pixels of each layer, from the input on; none if a subclass does not tell.
+
+        A training batch that is too small for a layer is then refused before it reaches
+        the first one.
+        """
+        return []
+
     def read(self, spikes: Tensor, start: int | None = None) -> Float[Tensor, "T N K"]:
         """The read-out of every single time-step, before any averaging over time.
 
@@ -110,7 +120,7 @@ class Network(nn.Module):
             ValueError: If the shape does not fit, or the number of time-steps does not.
         """
         coded = self._check_input(x)
-        self._check_layers()
+        self._check_layers(samples=x.shape[1] if coded else x.shape[0])
         if num_steps is not None:
             whole_number("num_steps", num_steps, at_least=1)
         if not coded:
@@ -157,7 +167,7 @@ class Network(nn.Module):
                 f"(N, T, {self.in_channels}, H, W), got shape {tuple(images.shape)}."
             )
         # statistics of images deserve more digits than half precision has
-        wide = torch.float64 if self.dtype == torch.float64 else torch.float32
+        wide = accumulator(self.dtype)
         x = _unit(images, wide)
         x = ((x - self.mean.to(wide)) / self.std.to(wide)).to(self.dtype)
         return x.transpose(0, 1) if x.ndim == 5 else x
@@ -223,24 +233,12 @@ class Network(nn.Module):
         """
         value = self._given.of_layer(self._made)
         self._made += 1
-        rule = norm.make(
-            value["norm"],
-            channels,
-            self.num_steps,
-            value["window"],
+        norm = make_norm(
+            *(value["norm"], channels, self.num_steps, value["window"]),
             eps=value["eps"],
             momentum=value["momentum"],
         )
-        return NormLIF(
-            rule,
-            LIF(
-                value["leak"],
-                value["v_threshold"],
-                value["reset"],
-                value["surrogate"],
-                value["detach_reset"],
-            ),
-        )
+        return NormLIF(norm, LIF(**{name: value[name] for name in LIF_KEYS}))
 
     def draw_weights(self) -> None:
         """Start every weight that is not a norm's Xavier-uniform with gain 2 (M15).
@@ -267,9 +265,8 @@ class Network(nn.Module):
         config = replace(self._given, **{name: value})
         config.check_layers(len(neurons))
         values = [config.of_layer(index) for index in range(len(neurons))]
-        names = ("leak", "v_threshold", "reset", "surrogate", "detach_reset")
         for value in values:
-            LIF(**{name: value[name] for name in names})  # which checks the ranges
+            LIF(**{name: value[name] for name in LIF_KEYS})  # which checks the ranges
         for lif, value in zip(neurons, values, strict=True):
             setattr(lif, name, copy(value[name]))
 
@@ -284,11 +281,15 @@ class Network(nn.Module):
             )
         return getattr(self, name)
 
-    def _check_layers(self) -> None:
+    def _check_layers(self, samples: int) -> None:
         """Refuse what a late layer would, before an early one has moved its statistics."""
-        for layer in self.modules():
-            if isinstance(layer, NormLIF):
-                layer.check_settings()
+        layers = [module for module in self.modules() if isinstance(module, NormLIF)]
+        for layer in layers:
+            layer.check_settings()
+        areas = self.layer_areas
+        if len(areas) == len(layers):  # unless a user has put something else in one's place
+            for layer, area in zip(layers, areas, strict=True):
+                layer.norm.check_batch(samples * area)
 
     def _check_input(self, x: Tensor) -> bool:
         """Whether ``x`` is coded already; refuse what fits neither way."""

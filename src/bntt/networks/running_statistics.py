@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layers.norm import TemporalNorm
-from ..ops.arguments import said
+from ..layers.norms import TemporalNorm
+from ..ops.arguments import value_and_type
 from .modes import training
 from .network import Network
 
@@ -70,7 +70,7 @@ def _images(batch: Any) -> Tensor:
     if not isinstance(images, Tensor):
         raise TypeError(
             f"The loader must give tensors of images, or tuples that begin with one, got "
-            f"{said(images)}."
+            f"{value_and_type(images)}."
         )
     return images
 

@@ -60,6 +60,15 @@ class VGG(Network):
         _check_size(arch, self.image_size, 2**pools, self.global_pool)
         self._build(plan, 1 if self.global_pool else (self.image_size >> pools) ** 2)
 
+    @property
+    def layer_areas(self) -> list[int]:
+        """Pixels of each layer; the hidden linear one, the last, has a single one."""
+        side, areas = self.image_size, []
+        for pooled in self.pooled:
+            areas.append(side * side)
+            side = side // 2 if pooled else side
+        return [*areas, 1]
+
     def read(
         self, spikes: Float[Tensor, "T N C H W"], start: int | None = None
     ) -> Float[Tensor, "T N K"]:
@@ -68,7 +77,6 @@ class VGG(Network):
         ``start=0`` says that these are the first of more time-steps.
         """
         T, N = spikes.shape[:2]
-        self._check_batch(N)
         x = spikes.flatten(0, 1)
         if not is_mapped(x):  # vmap knows no layouts
             x = x.contiguous(memory_format=torch.channels_last)
@@ -78,14 +86,6 @@ class VGG(Network):
         x = x.mean((2, 3)) if self.global_pool else x.flatten(1)
         x = self.layers[-1](self.hidden(x).unflatten(0, (T, N)), start=start)
         return self.output(x)
-
-    def _check_batch(self, N: int) -> None:
-        """Refuse before the first layer moves its statistics what a later one would."""
-        side = self.image_size
-        for layer, pooled in zip(self.layers, (*self.pooled, None), strict=True):
-            area = 1 if pooled is None else side * side
-            layer.norm.check_batch(N * area)  # pyright: ignore
-            side = side // 2 if pooled else side
 
     def _build(self, plan: dict[str, Any], area: int) -> None:
         self.convs, self.layers = nn.ModuleList(), nn.ModuleList()

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch._subclasses import FakeTensor
 
+from ..choices import said
+
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
@@ -22,7 +24,7 @@ def number(name: str, value: Any) -> None:
         TypeError: Naming the argument and what came.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"`{name}` must be a number, got {said(value)}.")
+        raise TypeError(f"`{name}` must be a number, got {value_and_type(value)}.")
 
 
 def real(name: str, value: Any) -> float:
@@ -47,7 +49,7 @@ def whole_number(name: str, value: Any, *, at_least: int | None = None) -> None:
     """
     whole = isinstance(value, (int, torch.SymInt, numbers.Integral))
     if isinstance(value, bool) or not whole:
-        raise TypeError(f"`{name}` must be a whole number, got {said(value)}.")
+        raise TypeError(f"`{name}` must be a whole number, got {value_and_type(value)}.")
     if at_least is not None and value < at_least:
         raise ValueError(f"`{name}` must be at least {at_least}, got {value}.")
 
@@ -59,7 +61,7 @@ def yes_or_no(name: str, value: Any) -> None:
         TypeError: Naming the argument and what came.
     """
     if not isinstance(value, bool):
-        raise TypeError(f"`{name}` must be True or False, got {said(value)}.")
+        raise TypeError(f"`{name}` must be True or False, got {value_and_type(value)}.")
 
 
 def floats(
@@ -79,7 +81,7 @@ def floats(
         ValueError: If its type, layout or number of axes does not fit.
     """
     if not isinstance(value, Tensor):
-        raise TypeError(f"{reader} takes a tensor {axes}, got {said(value)}.")
+        raise TypeError(f"{reader} takes a tensor {axes}, got {value_and_type(value)}.")
     if value.dtype not in FLOATS:
         raise ValueError(
             f"{reader} takes floating-point numbers (float32, float64, bfloat16 or "
@@ -118,13 +120,8 @@ def is_mapped(x: Tensor) -> bool:
     return False
 
 
-def said(value: Any) -> str:
-    """A value of any kind for a message, in one line, however long or deep it is."""
-    kind = type(value).__name__
+def value_and_type(value: Any) -> str:
+    """A value of any kind and its type as a message says them; a tensor's shape instead."""
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
-    try:
-        shown = " ".join(repr(value).split())
-    except (RecursionError, ValueError):  # nested too deeply, or too many digits
-        return f"a value of type {kind}"
-    return f"{shown[:80]}{'...' if len(shown) > 80 else ''}, which is of type {kind}"
+    return f"{said(value)}, which is of type {type(value).__name__}"

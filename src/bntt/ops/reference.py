@@ -111,7 +111,10 @@ def moments_backward(
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:
-    """The type of statistics and membranes for currents of type ``dtype``."""
+    """The type in which statistics and membranes of such currents are kept.
+
+    float64 for float64, and float32 for all narrower types.
+    """
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..config import Recipe
 from ..data import Dataset
-from ..layers.norm import TemporalNorm
+from ..layers.norms import TemporalNorm
 from ..networks import build, checkpoint
 from ..networks.modes import evaluating
 from ..networks.network import Network

@@ -17,7 +17,7 @@ __all__ = [
     "NoNorm",
     "SharedBN",
     "TemporalNorm",
-    "make",
+    "make_norm",
 ]
 
 NORMS: dict[str, Callable[..., TemporalNorm]] = {
@@ -27,7 +27,7 @@ NORMS: dict[str, Callable[..., TemporalNorm]] = {
 }
 
 
-def make(
+def make_norm(
     name: str,
     num_features: int,
     num_steps: int,

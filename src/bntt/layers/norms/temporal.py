@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ...machine.processes import merge_moments, merging
 from ...ops import from_elements, moments, to_elements
 from ...ops.arguments import floats, number, whole_number
+from ...ops.reference import accumulator
 
 
 class TemporalNorm(nn.Module):
@@ -93,7 +94,7 @@ class TemporalNorm(nn.Module):
         self.check_settings()
         self.check_currents(x, start)
         z, a, b = self.affine(to_elements(x), start)
-        wide = _at_least_float32(torch.promote_types(a.dtype, z.dtype))
+        wide = accumulator(torch.promote_types(a.dtype, z.dtype))
         y = a[:, None].to(wide) * z.to(wide) + b[:, None].to(wide)
         return from_elements(y.to(x.dtype), x.shape)
 
@@ -104,7 +105,7 @@ class TemporalNorm(nn.Module):
         """
         steps = self._steps(z, start)
         if not self.training:
-            mean, var = (x.to(_at_least_float32(x.dtype)) for x in self._running(steps))
+            mean, var = (x.to(accumulator(x.dtype)) for x in self._running(steps))
             return z, *self.rule(mean, var, steps)
         z, mean, var = self._moments(z)
         mean, var, count = merge_moments(mean, var, z.shape[1], self.process_group)
@@ -184,7 +185,7 @@ class TemporalNorm(nn.Module):
         if z.shape[1] or merging(self.process_group) == 1:
             return moments(z)
         # the other processes wait for this one, which has no sample, in backward too
-        nothing = z.sum(1, dtype=_at_least_float32(z.dtype))
+        nothing = z.sum(1, dtype=accumulator(z.dtype))
         return z, nothing, nothing.square()
 
     @torch.no_grad()
@@ -222,10 +223,6 @@ class TemporalNorm(nn.Module):
 
     def _allow_chunk(self, steps: slice) -> None:
         """Statistics of one time-step need no other: a sequence may come in parts."""
-
-
-def _at_least_float32(dtype: torch.dtype) -> torch.dtype:
-    return torch.promote_types(dtype, torch.float32)
 
 
 def _refuse_few(elements: int) -> None:

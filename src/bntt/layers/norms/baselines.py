@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...ops.reference import accumulator
 from .temporal import TemporalNorm, pooled
 
 
@@ -76,6 +77,5 @@ class NoNorm(TemporalNorm):
 
     def affine(self, z: Tensor, start: int | None) -> tuple[Tensor, Tensor, Tensor]:
         """``z``, ones and zeros."""
-        wide = torch.float64 if z.dtype == torch.float64 else torch.float32
-        ones = z.new_ones((z.shape[0], z.shape[2]), dtype=wide)
+        ones = z.new_ones((z.shape[0], z.shape[2]), dtype=accumulator(z.dtype))
         return z, ones, torch.zeros_like(ones)
