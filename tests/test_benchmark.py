@@ -12,10 +12,16 @@ from rich.console import Console
 
 from bntt import VGG, benchmark
 from bntt.benchmark import agreement, launch, memory, scaling, speed
-from bntt.benchmark.contender import floor, loop, measure, ours, profiling
+from bntt.benchmark.implementations import (
+    bntt,
+    convolutions_only,
+    loop,
+    measure,
+    profiling,
+)
 from bntt.benchmark.plan import Setting
 
-PEER = os.environ.get("BNTT_PEER_PYTHON")
+BASELINE_PYTHON = os.environ.get("BNTT_BASELINE_PYTHON")
 
 
 @pytest.fixture(autouse=True)
@@ -27,17 +33,22 @@ def one_thread(monkeypatch):
 
 def a_setting(**changes):
     sizes: dict = {"num_steps": 3, "batch_size": 4, "image_size": 8, "repeats": 1}
-    fields = {"arch": "vgg9", "peer_python": None, "quick": True, "allocator": "keep"}
+    fields = {"arch": "vgg9", "baseline_python": None, "quick": True, "allocator": "keep"}
     return Setting(**(sizes | fields | changes))
 
 
-def a_sample(contender, precision="float32", layout="channels_last", **passes):
+def a_sample(implementation, precision="float32", layout="channels_last", **passes):
     timed = {"training": [], "inference": []} | passes
-    return {"contender": contender, "precision": precision, "layout": layout, **timed}
+    return {
+        "implementation": implementation,
+        "precision": precision,
+        "layout": layout,
+        **timed,
+    }
 
 
-def in_a_peers_place(code):
-    """What `code` prints where only the contenders' folder is on the path."""
+def in_a_baselines_place(code):
+    """What `code` prints where only the implementations' folder is on the path."""
     env = os.environ | {"PYTHONPATH": str(launch.HERE)}
     return subprocess.check_output([sys.executable, "-P", "-c", code], env=env, text=True)
 
@@ -49,19 +60,23 @@ def text_of(table):
 
 
 @pytest.mark.slow
-def test_speed_is_measured_beside_the_loop_and_the_floor(tmp_path):
+def test_speed_is_measured_beside_the_loop_and_the_convolutions(tmp_path):
     out = tmp_path / "new" / "speed.json"
     result = benchmark.run("speed", quick=True, out=out)
     assert json.loads(out.read_text()) == result
-    assert {row["contender"] for row in result["rows"]} == {"bntt", "loop", "floor"}
+    assert {row["implementation"] for row in result["rows"]} == {
+        "bntt",
+        "loop",
+        "convolutions_only",
+    }
     for sample in result["samples"]:
         for row in result["rows"]:
-            if row["contender"] == sample["contender"]:
+            if row["implementation"] == sample["implementation"]:
                 (seconds,) = sample[row["pass"]]
                 fastest, slowest = 4 / min(seconds), 4 / max(seconds)
                 assert slowest <= row["images_per_second"] <= fastest
     assert result["agreement"]["float64"]["loop"]["logits"] <= 1e-9
-    assert "peer_python" not in result["setting"]
+    assert "baseline_python" not in result["setting"]
     parts = result["profile"]["float32"]["training"]
     assert sum(parts.values()) == pytest.approx(2 * parts["total"])
     for part in ("convolution backward", "affine_lif", "moments_backward", "pooling"):
@@ -103,9 +118,9 @@ def test_spikes_that_differ_are_counted():
     assert agreement.compare(own, other)["spikes_that_differ"] == 1 / 8
 
 
-@pytest.mark.skipif(PEER is None, reason="BNTT_PEER_PYTHON is not set")
+@pytest.mark.skipif(BASELINE_PYTHON is None, reason="BNTT_BASELINE_PYTHON is not set")
 def test_spikingjelly_computes_what_the_network_computes():
-    result = agreement.check(a_setting(peer_python=Path(str(PEER))))
+    result = agreement.check(a_setting(baseline_python=Path(str(BASELINE_PYTHON))))
     assert max(result["float64"]["spikingjelly"].values()) < 1e-9
 
 
@@ -113,7 +128,7 @@ def test_spikingjelly_computes_what_the_network_computes():
 def test_the_layers_counted_and_timed_alone_are_those_of_the_network(arch, size):
     setting = a_setting(arch=arch, image_size=size, num_steps=2, batch_size=2)
     job = setting.job("bntt")
-    net: VGG = ours.Network(job).net
+    net: VGG = bntt.Network(job).net
     sizes, neurons = [], []
     for module in (*net.convs, net.hidden, net.output):
         module.register_forward_hook(
@@ -122,10 +137,10 @@ def test_the_layers_counted_and_timed_alone_are_those_of_the_network(arch, size)
     for layer in net.layers:
         layer.register_forward_hook(lambda m, x, y: neurons.append(y[0, 0].numel()))
     net(job.images())
-    runs = floor.Layers(setting.job("floor")).runs
+    runs = convolutions_only.Layers(setting.job("convolutions_only")).runs
     assert [(x.numel(), grad.numel()) for _, _, x, grad in runs] == sizes
     assert [w.shape for _, w, _, _ in runs] == [
-        w.shape for w in ours.Network(job).weights()
+        w.shape for w in bntt.Network(job).weights()
     ]
     assert job.neurons() == sum(neurons)
 
@@ -144,21 +159,23 @@ def test_what_other_processes_take_is_noticed(monkeypatch):
     assert others == pytest.approx(1, abs=0.3)
 
 
-def test_each_contender_is_compared_with_the_best_of_its_rivals():
+def test_each_implementation_is_compared_with_the_best_of_each_baseline():
     samples = [
         a_sample("bntt", training=[[1.0], [3.0], [2.0, 2.0]]),
         a_sample("bntt", "bfloat16", training=[[1.0]]),
         a_sample("loop", training=[[8.0]]),
         a_sample("loop", layout="contiguous", training=[[6.0]]),
         a_sample("loop", "bfloat16", training=[[4.0]]),
-        a_sample("floor", training=[[1.5]]),
-        a_sample("floor", "bfloat16", training=[[0.25]]),
+        a_sample("convolutions_only", training=[[1.5]]),
+        a_sample("convolutions_only", "bfloat16", training=[[0.25]]),
     ]
-    rows = {(r["contender"], r["precision"]): r for r in speed.rows(samples, batch_size=10)}
+    rows = {
+        (r["implementation"], r["precision"]): r for r in speed.rows(samples, batch_size=10)
+    }
     assert len(rows) == 6
     assert rows["bntt", "float32"]["images_per_second"] == 5
-    assert rows["bntt", "float32"]["share_of_floor"] == 0.75
-    assert rows["bntt", "bfloat16"]["share_of_floor"] == 0.25
+    assert rows["bntt", "float32"]["share_of_convolutions_only"] == 0.75
+    assert rows["bntt", "bfloat16"]["share_of_convolutions_only"] == 0.25
     assert rows["bntt", "float32"]["times_loop"] == 2
     assert rows["bntt", "bfloat16"]["times_loop"] == 4
     assert rows["bntt", "float32"]["times_spikingjelly"] is None
@@ -174,18 +191,18 @@ def test_only_layouts_that_are_clearly_beaten_are_dropped():
     assert dropped == [True] + 5 * [False]
 
 
-def test_contenders_take_turns(monkeypatch):
+def test_implementations_take_turns(monkeypatch):
     order = []
 
-    def result(job, peer_python):
-        order.append(job.contender)
+    def result(job, baseline_python):
+        order.append(job.implementation)
         timed = {name: [1.0] for name in job.passes}
         others = dict.fromkeys(job.passes, 0.0)
         return {"seconds": timed, "taken_by_others": others, "threads": 2, "versions": {}}
 
     monkeypatch.setattr(speed, "run_job", result)
     samples, _ = speed._rounds(a_setting(repeats=2), say=lambda *_: None)
-    assert order == ["ours", "loop", "floor"] * 2
+    assert order == ["bntt", "loop", "convolutions_only"] * 2
     assert all(sample["training"] == [[1.0], [1.0]] for sample in samples)
 
 
@@ -193,7 +210,7 @@ def test_memory_is_the_slope_per_neuron_and_step(monkeypatch):
     setting = a_setting(batch_size=8)
     per_image = 12.5 * setting.job("bntt").neurons() * setting.num_steps
 
-    def result(job, peer_python):
+    def result(job, baseline_python):
         assert job.kind == "memory"
         assert not job.keep_freed_memory
         return {"peak_bytes": 5e8 + per_image * job.batch_size}
@@ -201,7 +218,7 @@ def test_memory_is_the_slope_per_neuron_and_step(monkeypatch):
     monkeypatch.setattr(memory, "run_job", result)
     found = memory.run_memory(setting, print)
     assert found["batch_sizes"] == [2, 4, 6, 8]
-    assert [row["contender"] for row in found["rows"]] == ["bntt", "loop"]
+    assert [row["implementation"] for row in found["rows"]] == ["bntt", "loop"]
     for row in found["rows"]:
         assert row["bytes_per_neuron_and_step"] == pytest.approx(12.5)
         assert row["bytes_before_any_image"] == pytest.approx(5e8)
@@ -209,14 +226,14 @@ def test_memory_is_the_slope_per_neuron_and_step(monkeypatch):
 
 def test_peak_memory_includes_what_is_freed_again():
     code = (
-        "from contender.measure import peak_bytes; before = peak_bytes();"
+        "from implementations.measure import peak_bytes; before = peak_bytes();"
         "block = bytearray(b'1') * 2**28; del block; print(peak_bytes() - before)"
     )
-    assert 0.9 < int(in_a_peers_place(code)) / 2**28 < 1.1
+    assert 0.9 < int(in_a_baselines_place(code)) / 2**28 < 1.1
 
 
 def test_scaling_fits_a_line_over_steps_and_over_batch(monkeypatch):
-    def result(job, peer_python=None):
+    def result(job, baseline_python=None):
         cost = 0.5 + 0.1 * job.num_steps * job.batch_size
         return {"seconds": {"training": [cost, cost, 9 * cost]}}
 
@@ -253,34 +270,37 @@ def test_time_goes_to_the_innermost_part_and_the_encoder_keeps_all_of_its_own():
 
 def test_a_failing_process_says_why():
     job = a_setting().job("bntt", arch="vgg10")
-    with pytest.raises(RuntimeError, match="(?s)ours.*failed.*Unknown architecture"):
+    with pytest.raises(RuntimeError, match="(?s)bntt.*failed.*Unknown architecture"):
         launch.run_job(job)
 
 
-def test_a_failing_peer_leaves_the_others_standing(tmp_path):
+def test_a_failing_baseline_leaves_the_others_standing(tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho no such library >&2\nexit 3\n")
     python.chmod(0o755)
-    setting = a_setting(peer_python=python)
+    setting = a_setting(baseline_python=python)
     sample = a_sample("spikingjelly", taken_by_others=[])
     speed._measure(setting, sample, ("training",))
     assert "no such library" in sample["error"]
-    rows = speed.rows([sample, a_sample("floor", training=[[1.0]])], batch_size=4)
-    assert [row["contender"] for row in rows] == ["floor"]
+    rows = speed.rows(
+        [sample, a_sample("convolutions_only", training=[[1.0]])], batch_size=4
+    )
+    assert [row["implementation"] for row in rows] == ["convolutions_only"]
 
 
-def test_contenders_load_where_this_package_is_not():
+def test_implementations_load_where_this_package_is_not():
     code = (
-        "import sys, contender.__main__, contender.spikingjelly, contender.loop;"
+        "import sys, implementations.__main__, implementations.spikingjelly;"
+        "import implementations.loop;"
         "print(*{'bntt', 'numba', 'jaxtyping', 'rich'} & set(sys.modules))"
     )
-    assert not in_a_peers_place(code).strip()
+    assert not in_a_baselines_place(code).strip()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"what": "sped"}, "Unknown `what` 'sped'. Known: speed, memory, scaling"),
+        ({"what": "sped"}, r"'sped'. Did you mean 'speed'\? Known: speed, memory, scaling"),
         ({"what": "speed", "allocator": "own"}, "Unknown `allocator`"),
         ({"what": "speed", "batch_size": 1}, "`batch_size` must be at least 2, got 1"),
         ({"what": "speed", "repeats": 0}, "`repeats` must be at least 1, got 0"),
@@ -293,9 +313,9 @@ def test_bad_values_are_refused_before_anything_runs(arguments, message):
         benchmark.run(**arguments)
 
 
-def test_a_peer_python_that_is_not_there_is_refused(tmp_path):
+def test_a_baseline_python_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no Python at"):
-        benchmark.run("speed", peer_python=tmp_path / "python")
+        benchmark.run("speed", baseline_python=tmp_path / "python")
 
 
 def test_a_file_that_cannot_be_written_is_found_out_first(tmp_path):

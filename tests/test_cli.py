@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import command
 import pytest
@@ -158,7 +159,8 @@ def test_version(bntt_says):
     assert bntt_says("--version") == f"bntt {bntt.__version__}\n"
 
 
-def test_a_benchmark_is_run_as_asked(monkeypatch, bntt_says, tmp_path):
+@pytest.mark.parametrize("option", ["--baseline-python", "--peer-python"])
+def test_a_benchmark_is_run_as_asked(monkeypatch, bntt_says, tmp_path, option):
     from bntt import benchmark
 
     asked = {}
@@ -170,12 +172,17 @@ def test_a_benchmark_is_run_as_asked(monkeypatch, bntt_says, tmp_path):
     monkeypatch.setattr(benchmark, "run", run_it)
     out = tmp_path / "speed.json"
     words = ["speed", "--num-steps", 3, "--batch-size", 4, "--repeats", 2, "--quick"]
+    words += [option, "~/bin/python"]
     assert json.loads(bntt_says("benchmark", *words, "--out", out, "--json")) == {
         "what": "speed"
     }
     del asked["console"]
     sizes = {"num_steps": 3, "batch_size": 4, "repeats": 2, "quick": True}
-    rest = {"peer_python": None, "out": out, "allocator": "keep"}
+    rest = {
+        "baseline_python": Path.home() / "bin" / "python",
+        "out": out,
+        "allocator": "keep",
+    }
     assert asked == {"what": "speed", **rest, **sizes}
 
 

@@ -1,12 +1,12 @@
-"""Speed and memory beside peers: an eager loop, SpikingJelly, the convolutions alone.
+"""Speed and memory beside baselines: an eager loop, SpikingJelly, convolutions only.
 
-Every number comes from a fresh process that runs alone; contenders take turns, and are
+Every number comes from a fresh process that runs alone; implementations take turns, and are
 compared before they are timed. SpikingJelly is measured if the Python of an environment
 that holds it is given, since its declared dependencies would replace torch in ours::
 
-    python -m venv peers
-    peers/bin/pip install torch==2.13.0 numpy tqdm loguru packaging
-    peers/bin/pip install --no-deps spikingjelly==2.0.0
+    python -m venv baselines
+    baselines/bin/pip install torch==2.13.0 numpy tqdm loguru packaging
+    baselines/bin/pip install --no-deps spikingjelly==2.0.0
 """
 
 import os
@@ -22,7 +22,7 @@ from ..machine.files import replacing
 from ..machine.hardware import processor
 from ..networks.vgg import VGG
 from ..runs.provenance import commit
-from .contender.__main__ import versions
+from .implementations.__main__ import versions
 from .memory import run_memory
 from .plan import Setting
 from .scaling import run_scaling
@@ -47,7 +47,7 @@ def run(
     arch: str = "vgg9",
     image_size: int = 32,
     repeats: int = 5,
-    peer_python: Path | None = None,
+    baseline_python: Path | None = None,
     out: Path | None = None,
     quick: bool = False,
     allocator: str = "keep",
@@ -64,11 +64,12 @@ def run(
         arch: Name of the network.
         image_size: Side in pixels.
         repeats: Rounds; medians are over them.
-        peer_python: Python of the environment that holds SpikingJelly.
+        baseline_python: Python of the environment that holds SpikingJelly.
         out: File for the result as JSON, raw samples included.
         quick: Tiny sizes and one round, to see that everything runs; numbers mean nothing.
-        allocator: ``"keep"`` lets every contender keep the memory it frees (much faster,
-            and what this package's programs do); ``"system"`` leaves glibc as it is.
+        allocator: ``"keep"`` lets every implementation keep the memory it frees (much
+            faster, and what this package's programs do); ``"system"`` leaves glibc as it
+            is.
         console: Where progress is printed: anything with ``print``.
 
     Returns:
@@ -78,11 +79,11 @@ def run(
         ValueError: If a value is out of range.
         FileNotFoundError: If there is no such Python.
         OSError: If ``out`` cannot be written.
-        RuntimeError: If contenders disagree, or a measurement fails.
+        RuntimeError: If implementations disagree, or a measurement fails.
     """
     if quick:
         batch_size, num_steps, image_size, repeats = 4, 3, 8, 1
-    _check(what, batch_size, repeats, allocator, peer_python)
+    _check(what, batch_size, repeats, allocator, baseline_python)
     VGG(arch, num_classes=10, num_steps=num_steps, leak=0.95, image_size=image_size)
     setting = Setting(
         arch=arch,
@@ -90,7 +91,7 @@ def run(
         batch_size=batch_size,
         image_size=image_size,
         repeats=repeats,
-        peer_python=peer_python,
+        baseline_python=baseline_python,
         quick=quick,
         allocator=allocator if what != "memory" else "system",
     )
@@ -110,8 +111,8 @@ def run(
 
 def _about(setting: Setting) -> dict[str, Any]:
     chosen = asdict(setting)
-    # where the peer lives says nothing about the numbers
-    del chosen["peer_python"]
+    # where a baseline is installed says nothing about the numbers
+    del chosen["baseline_python"]
     return {
         "setting": chosen,
         "machine": processor(),
@@ -124,15 +125,15 @@ def _about(setting: Setting) -> dict[str, Any]:
 
 
 def _check(
-    what: str, batch_size: int, repeats: int, allocator: str, peer_python: Path | None
+    what: str, batch_size: int, repeats: int, allocator: str, baseline_python: Path | None
 ) -> None:
     for name, value, known in (("what", what, WHAT), ("allocator", allocator, ALLOCATORS)):
         one_of(f"`{name}`", value, known)
     for name, value, least in (("batch_size", batch_size, 2), ("repeats", repeats, 1)):
         if value < least:
             raise ValueError(f"`{name}` must be at least {least}, got {value}.")
-    if peer_python is not None and not peer_python.is_file():
+    if baseline_python is not None and not baseline_python.is_file():
         raise FileNotFoundError(
-            f"There is no Python at {peer_python}. Give the `bin/python` of the "
+            f"There is no Python at {baseline_python}. Give the `bin/python` of the "
             f"environment that SpikingJelly is installed in, or leave it out."
         )

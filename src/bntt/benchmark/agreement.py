@@ -1,4 +1,4 @@
-"""The check before any timing: do the contenders compute the same thing?
+"""The check before any timing: do the implementations compute the same thing?
 
 They get the same weights and the same input spikes. In float64 this package and the loop
 must agree in logits and gradients; in float32 a sum that rounds across the threshold is
@@ -13,17 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .contender import answer, loop, ours
-from .contender.job import Job
+from .implementations import answer, bntt, loop
+from .implementations.job import Job
 from .launch import run_job
-from .plan import Setting
+from .plan import BASELINES, Setting
 
 TOLERANCE = 1e-9
-MODULES = {"bntt": ours, "loop": loop}
+MODULES = {"bntt": bntt, "loop": loop}
 
 
 def check(setting: Setting) -> dict[str, Any]:
-    """How far each contender is from this package, on a small case, by precision.
+    """How far each baseline is from this package, on a small case, by precision.
 
     Raises:
         RuntimeError: If the loop disagrees in float64: timings would mean nothing.
@@ -33,9 +33,12 @@ def check(setting: Setting) -> dict[str, Any]:
     result: dict[str, Any] = {"case": describe(job)}
     for precision in ("float64", "float32"):
         exact = replace(job, precision=precision)
-        own = answer.answer(ours.Network(exact), case, exact)
-        others = [c for c in setting.contenders() if c not in ("bntt", "floor")]
-        result[precision] = {c: _compared(c, own, case, exact, setting) for c in others}
+        own = answer.answer(bntt.Network(exact), case, exact)
+        result[precision] = {
+            baseline: _compared(baseline, own, case, exact, setting)
+            for baseline in setting.implementations()
+            if baseline in BASELINES
+        }
     _insist(result["float64"]["loop"])
     return result
 
@@ -52,7 +55,7 @@ def make_case(job: Job) -> answer.Case:
     exact = replace(job, precision="float64")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = ours.Network(exact)
+        network = bntt.Network(exact)
         for name, tensor in network.net.state_dict().items():
             if "norm.weight" in name or "running_var" in name:
                 tensor.uniform_(0.5, 1.5)
@@ -86,26 +89,26 @@ def describe(job: Job) -> dict[str, int | str]:
 
 
 def _compared(
-    contender: str, own: dict[str, Any], case: answer.Case, job: Job, setting: Setting
+    implementation: str, own: dict[str, Any], case: answer.Case, job: Job, setting: Setting
 ) -> dict[str, Any]:
-    if contender in MODULES:
-        network = MODULES[contender].Network(job)
+    if implementation in MODULES:
+        network = MODULES[implementation].Network(job)
         return compare(own, answer.answer(network, case, job))
     try:
-        return compare(own, _answer_elsewhere(contender, case, job, setting))
+        return compare(own, _answer_elsewhere(implementation, case, job, setting))
     except RuntimeError as error:
         return {"error": str(error)}
 
 
 def _answer_elsewhere(
-    contender: str, case: answer.Case, job: Job, setting: Setting
+    implementation: str, case: answer.Case, job: Job, setting: Setting
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "agreement")
         torch.save(case, f"{file}.case")
-        job = replace(job, contender=contender, kind="answer", file=file)
-        run_job(job, setting.peer_python)
-        return torch.load(f"{file}.{contender}", weights_only=True)
+        job = replace(job, implementation=implementation, kind="answer", file=file)
+        run_job(job, setting.baseline_python)
+        return torch.load(f"{file}.{implementation}", weights_only=True)
 
 
 def _insist(differences: dict[str, float]) -> None:

@@ -8,28 +8,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .contender.job import Job
+from .implementations.job import Job
 
 HERE = Path(__file__).parent
-PEERS = {"spikingjelly"}
-"""Contenders that live in an environment of their own."""
+FOLDER = HERE / "implementations"
+ELSEWHERE = {"spikingjelly"}
+"""Implementations that live in an environment of their own."""
 
 
-def run_job(job: Job, peer_python: Path | None = None) -> dict[str, Any]:
+def run_job(job: Job, baseline_python: Path | None = None) -> dict[str, Any]:
     """The result of ``job``, run alone in a process of its own.
 
     Raises:
         RuntimeError: If the process fails.
     """
     done = subprocess.run(
-        [*_command(job, peer_python), json.dumps(asdict(job))],
+        [*_command(job, baseline_python), json.dumps(asdict(job))],
         env=os.environ | {"PYTHONPATH": _path(job)},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        what = f"{job.contender} ({job.kind}, {job.precision}, {job.layout})"
+        what = f"{job.implementation} ({job.kind}, {job.precision}, {job.layout})"
         end = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise RuntimeError(
             f"Measuring {what} failed with exit code {done.returncode}"
@@ -38,15 +39,15 @@ def run_job(job: Job, peer_python: Path | None = None) -> dict[str, Any]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def _command(job: Job, peer_python: Path | None) -> list[str]:
+def _command(job: Job, baseline_python: Path | None) -> list[str]:
     # -P: what lies in the current folder must not be imported by accident
-    if job.contender in PEERS:
-        return [str(peer_python), "-P", "-m", "contender"]
-    return [sys.executable, "-P", "-m", f"{__package__}.contender"]
+    if job.implementation in ELSEWHERE:
+        return [str(baseline_python), "-P", "-m", FOLDER.name]
+    return [sys.executable, "-P", "-m", f"{__package__}.{FOLDER.name}"]
 
 
 def _path(job: Job) -> str:
-    """A peer sees the folder of the contenders and nothing else of this package."""
-    if job.contender in PEERS:
+    """Elsewhere, the folder of the implementations and nothing else of this package."""
+    if job.implementation in ELSEWHERE:
         return str(HERE)
     return os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])

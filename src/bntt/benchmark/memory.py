@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from .launch import PEERS, run_job
+from .launch import ELSEWHERE, run_job
 from .plan import Setting
 
 
 def run_memory(setting: Setting, say) -> dict[str, Any]:
-    """Slopes of every contender but the floor, with all points.
+    """Slopes of this package and its baselines, with all points.
 
     The allocator is the system's own, since one that keeps what is freed has a peak that
     depends on the past.
@@ -20,11 +20,13 @@ def run_memory(setting: Setting, say) -> dict[str, Any]:
     """
     batches = batch_sizes(setting.batch_size)
     found = []
-    for contender in setting.contenders():
-        for variant in setting.variants(contender) if contender != "floor" else ():
-            say(" ".join(["memory:", contender, *variant.values()]))
-            slope = _slope(setting, contender, variant, batches)
-            found.append({"contender": contender, **variant, **slope})
+    for implementation in setting.implementations():
+        if implementation == "convolutions_only":  # it has no neurons
+            continue
+        for variant in setting.variants(implementation):
+            say(" ".join(["memory:", implementation, *variant.values()]))
+            slope = _slope(setting, implementation, variant, batches)
+            found.append({"implementation": implementation, **variant, **slope})
     return {"batch_sizes": batches, "rows": found, "neurons": setting.job("bntt").neurons()}
 
 
@@ -44,21 +46,21 @@ def fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _slope(
-    setting: Setting, contender: str, variant: dict[str, str], batches: list[int]
+    setting: Setting, implementation: str, variant: dict[str, str], batches: list[int]
 ) -> dict[str, Any]:
     peaks = []
     for batch_size in batches:
         job = setting.job(
-            contender,
+            implementation,
             kind="memory",
             batch_size=batch_size,
             keep_freed_memory=False,
             **variant,
         )
         try:
-            peaks.append(run_job(job, setting.peer_python)["peak_bytes"])
+            peaks.append(run_job(job, setting.baseline_python)["peak_bytes"])
         except RuntimeError as error:
-            if contender not in PEERS:
+            if implementation not in ELSEWHERE:
                 raise
             return {"error": str(error), "peak_bytes": peaks}
     slope, intercept, r2 = fit(batches, peaks)

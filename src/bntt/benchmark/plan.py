@@ -5,18 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from ..networks.vgg import PLANS
-from .contender.job import Job
+from .implementations.job import Job
 
-CONTENDERS = ("bntt", "loop", "spikingjelly", "floor")
-ONE_LAYOUT = {"bntt", "floor"}
-MODULES = {"bntt": "ours"}
-"""Where a contender's file has another name."""
+BASELINES = ("loop", "spikingjelly")
+"""Other implementations of the same network."""
+
+IMPLEMENTATIONS = ("bntt", *BASELINES, "convolutions_only")
+"""All that can be timed. The last is a part of the network: the rest comes on top of it."""
+
+ONE_LAYOUT = {"bntt", "convolutions_only"}
 
 NAMES = {
     "bntt": "bntt",
     "loop": "per-step eager loop",
     "spikingjelly": "SpikingJelly 2.0",
-    "floor": "convolutions alone",
+    "convolutions_only": "convolutions only",
 }
 
 
@@ -29,19 +32,19 @@ class Setting:
     batch_size: int
     image_size: int
     repeats: int
-    peer_python: Path | None
+    baseline_python: Path | None
     quick: bool
     allocator: str
 
-    def contenders(self) -> list[str]:
+    def implementations(self) -> list[str]:
         """All whose environment was given."""
-        return [c for c in CONTENDERS if c != "spikingjelly" or self.peer_python]
+        return [x for x in IMPLEMENTATIONS if x != "spikingjelly" or self.baseline_python]
 
-    def job(self, contender: str, **changes: Any) -> Job:
+    def job(self, implementation: str, **changes: Any) -> Job:
         """A job of this setting."""
         plan = PLANS[self.arch]
         job = Job(
-            contender=MODULES.get(contender, contender),
+            implementation=implementation,
             arch=self.arch,
             convs=plan["convs"],
             hidden=plan["hidden"],
@@ -54,10 +57,10 @@ class Setting:
         )
         return replace(job, **changes)
 
-    def variants(self, contender: str) -> list[dict[str, str]]:
-        """Precisions and layouts in which a contender competes."""
+    def variants(self, implementation: str) -> list[dict[str, str]]:
+        """Precisions and layouts in which an implementation is measured."""
         precisions = ["float32"] if self.quick else ["float32", "bfloat16"]
         layouts = ["channels_last"]
-        if contender not in ONE_LAYOUT and not self.quick:
+        if implementation not in ONE_LAYOUT and not self.quick:
             layouts.append("contiguous")
         return [{"precision": p, "layout": x} for p in precisions for x in layouts]

@@ -1,15 +1,15 @@
-"""Images per second of every contender, in interleaved rounds."""
+"""Images per second of every implementation, in interleaved rounds."""
 
 from statistics import median
 from typing import Any
 
 from .agreement import check
-from .launch import PEERS, run_job
-from .plan import Setting
+from .launch import ELSEWHERE, run_job
+from .plan import BASELINES, Setting
 
 PASSES = ("training", "inference")
 HOPELESS = 1.5
-"""A layout so many times slower than its contender's best is timed in one round only."""
+"""A layout so many times slower than the best of its implementation is timed once only."""
 
 Sample = dict[str, Any]
 
@@ -18,9 +18,9 @@ def run_speed(setting: Setting, say) -> dict[str, Any]:
     """Agreement, all samples, the table's rows, and where this package's time goes.
 
     Raises:
-        RuntimeError: If contenders disagree or one of the own environment fails.
+        RuntimeError: If implementations disagree or one of the own environment fails.
     """
-    say("checking that the contenders agree")
+    say("checking that the implementations agree")
     result: dict[str, Any] = {"agreement": check(setting)}
     samples, about = _rounds(setting, say)
     result |= {
@@ -37,33 +37,35 @@ def run_speed(setting: Setting, say) -> dict[str, Any]:
 def _rounds(setting: Setting, say) -> tuple[list[Sample], dict[str, Any]]:
     samples = [
         {
-            "contender": contender,
+            "implementation": implementation,
             **variant,
             **{name: [] for name in PASSES},
             "taken_by_others": [],
         }
-        for contender in setting.contenders()
-        for variant in setting.variants(contender)
+        for implementation in setting.implementations()
+        for variant in setting.variants(implementation)
     ]
     about: dict[str, Any] = {}
     for number in range(setting.repeats):
         for sample in samples:
             wanted = tuple(p for p in PASSES if not hopeless(sample, samples, p))
             if wanted and "error" not in sample:
-                label = " ".join(sample[k] for k in ("contender", "precision", "layout"))
+                label = " ".join(
+                    sample[k] for k in ("implementation", "precision", "layout")
+                )
                 say(f"round {number + 1} of {setting.repeats}: {label}")
-                about[sample["contender"]] = _measure(setting, sample, wanted)
+                about[sample["implementation"]] = _measure(setting, sample, wanted)
     return samples, about
 
 
 def _measure(setting: Setting, sample: Sample, wanted: tuple[str, ...]) -> dict[str, Any]:
     """Add one round to ``sample``; what the process ran on."""
     variant = {k: sample[k] for k in ("precision", "layout")}
-    job = setting.job(sample["contender"], passes=wanted, **variant)
+    job = setting.job(sample["implementation"], passes=wanted, **variant)
     try:
-        result = run_job(job, setting.peer_python)
+        result = run_job(job, setting.baseline_python)
     except RuntimeError as error:
-        if sample["contender"] not in PEERS:
+        if sample["implementation"] not in ELSEWHERE:
             raise
         sample["error"] = str(error)
         return {}
@@ -77,9 +79,9 @@ def hopeless(sample: Sample, samples: list[Sample], name: str) -> bool:
     """Whether another layout has already beaten this one clearly, all else the same."""
     if not sample[name]:
         return False
-    same = ("contender", "precision")
-    rivals = [s for s in samples if s[name] and all(s[k] == sample[k] for k in same)]
-    return seconds(sample, name) > HOPELESS * min(seconds(s, name) for s in rivals)
+    same = ("implementation", "precision")
+    layouts = [s for s in samples if s[name] and all(s[k] == sample[k] for k in same)]
+    return seconds(sample, name) > HOPELESS * min(seconds(s, name) for s in layouts)
 
 
 def seconds(sample: Sample, name: str) -> float:
@@ -88,10 +90,11 @@ def seconds(sample: Sample, name: str) -> float:
 
 
 def rows(samples: list[Sample], batch_size: int) -> list[dict[str, Any]]:
-    """One row per pass, precision and contender, in the better of its layouts.
+    """One row per pass, precision and implementation, in the better of its layouts.
 
-    ``share_of_floor`` compares with the convolutions alone in the same precision;
-    ``times_loop`` and ``times_spikingjelly`` with the best of those in any variant.
+    ``share_of_convolutions_only`` is the speed over that of the network's convolutions and
+    linear layers alone, in the same precision, which no implementation can exceed.
+    ``times_loop`` and ``times_spikingjelly`` compare with the best variant of those.
     """
     table = []
     for name in PASSES:
@@ -101,13 +104,14 @@ def rows(samples: list[Sample], batch_size: int) -> list[dict[str, Any]]:
             speed = batch_size / seconds(sample, name)
             row = {
                 "pass": name,
-                **{k: sample[k] for k in ("contender", "precision", "layout")},
+                **{k: sample[k] for k in ("implementation", "precision", "layout")},
             }
             row |= {"images_per_second": speed, "rounds": len(sample[name])}
-            row["share_of_floor"] = _ratio(speed, _best(same, "floor", name), batch_size)
-            for peer in ("loop", "spikingjelly"):
-                best = _best(timed, peer, name)
-                row[f"times_{peer}"] = _ratio(speed, best, batch_size)
+            bound = _best(same, "convolutions_only", name)
+            row["share_of_convolutions_only"] = _ratio(speed, bound, batch_size)
+            for baseline in BASELINES:
+                best = _best(timed, baseline, name)
+                row[f"times_{baseline}"] = _ratio(speed, best, batch_size)
             table.append(row)
     return table
 
@@ -115,15 +119,15 @@ def rows(samples: list[Sample], batch_size: int) -> list[dict[str, Any]]:
 def _best_layouts(samples: list[Sample], name: str) -> list[Sample]:
     best: dict[tuple[str, str], Sample] = {}
     for sample in samples:
-        key = (sample["contender"], sample["precision"])
+        key = (sample["implementation"], sample["precision"])
         if key not in best or seconds(sample, name) < seconds(best[key], name):
             best[key] = sample
     return list(best.values())
 
 
-def _best(samples: list[Sample], contender: str, name: str) -> float | None:
-    """Seconds of a contender's fastest variant, if it was measured."""
-    mine = [seconds(s, name) for s in samples if s["contender"] == contender]
+def _best(samples: list[Sample], implementation: str, name: str) -> float | None:
+    """Seconds of an implementation's fastest variant, if it was measured."""
+    mine = [seconds(s, name) for s in samples if s["implementation"] == implementation]
     return min(mine, default=None)
 
 

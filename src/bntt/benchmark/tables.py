@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..machine.terminal import shown
-from .plan import NAMES
+from .plan import BASELINES, NAMES
 
 
 def table(result: dict[str, Any]) -> Table:
@@ -29,16 +29,21 @@ def profile_table(result: dict[str, Any]) -> Table:
 
 
 def _speed(result: dict[str, Any]) -> Table:
-    numbers = ["images/s", "of the\nfloor", "times\nloop", "times\nSpikingJelly"]
-    made = _table(_title(result), ["contender", "layout"], numbers)
+    numbers = [
+        "images/s",
+        "share of\nconvolutions\nonly",
+        "times\nloop",
+        "times\nSpikingJelly",
+    ]
+    made = _table(_title(result), ["implementation", "layout"], numbers)
     for (kind, precision), rows in _grouped(result["rows"], "pass", "precision"):
         made.add_row(f"{kind}, {precision}")
         for row in rows:
             made.add_row(
-                *(f"  {NAMES[row['contender']]}", row["layout"]),
+                *(f"  {NAMES[row['implementation']]}", row["layout"]),
                 f"{row['images_per_second']:.1f}",
-                _percent(row["share_of_floor"]),
-                *(_times(row[f"times_{peer}"]) for peer in ("loop", "spikingjelly")),
+                _percent(row["share_of_convolutions_only"]),
+                *(_times(row[f"times_{baseline}"]) for baseline in BASELINES),
             )
     made.caption = (
         f"The worst moment: other processes took {_percent(result['taken_by_others'])} of "
@@ -50,13 +55,13 @@ def _speed(result: dict[str, Any]) -> Table:
 def _memory(result: dict[str, Any]) -> Table:
     batches = "\n".join(["MiB at batch", f"{result['batch_sizes']}"])
     numbers = ["bytes per\nneuron and\nstep", "R²", batches]
-    made = _table(_title(result), ["contender", "layout"], numbers)
+    made = _table(_title(result), ["implementation", "layout"], numbers)
     for (precision,), rows in _grouped(result["rows"], "precision"):
         made.add_row(precision)
         for row in rows:
             slope = row.get("bytes_per_neuron_and_step")
             made.add_row(
-                *(f"  {NAMES[row['contender']]}", row["layout"]),
+                *(f"  {NAMES[row['implementation']]}", row["layout"]),
                 "failed" if "error" in row else f"{slope:.2f}",
                 "" if "error" in row else f"{row['r2']:.4f}",
                 ", ".join(f"{peak / 2**20:.0f}" for peak in row["peak_bytes"]),

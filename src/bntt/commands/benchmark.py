@@ -10,6 +10,15 @@ from ..machine.files import writing
 from ..machine.shortage import fitting
 from .options import Json, expanded, print_json
 
+Python = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", parser=expanded, help="SpikingJelly's Python."),
+]
+FormerPython = Annotated[
+    Path | None,
+    typer.Option(parser=expanded, hidden=True, help="--baseline-python in version 0.1."),
+]
+
 FEWER_IMAGES = "Lower --batch-size or --num-steps"
 
 
@@ -18,10 +27,8 @@ def benchmark(
     batch_size: Annotated[int, typer.Option(min=2, help="Images per pass.")] = 32,
     num_steps: Annotated[int, typer.Option(min=1, help="Time-steps.")] = 25,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 5,
-    peer_python: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", parser=expanded, help="SpikingJelly's Python."),
-    ] = None,
+    baseline_python: Python = None,
+    peer_python: FormerPython = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", parser=expanded, help="JSON file for all samples."),
@@ -32,7 +39,7 @@ def benchmark(
     quick: Annotated[bool, typer.Option("--quick", help="Only see that it runs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure speed or memory beside peers.
+    """Measure speed or memory beside other implementations of the same network.
 
     Let the machine have nothing else to do.
     """
@@ -44,7 +51,7 @@ def benchmark(
             batch_size=batch_size,
             num_steps=num_steps,
             repeats=repeats,
-            peer_python=peer_python,
+            baseline_python=baseline_python or peer_python,
             out=out,
             allocator=allocator,
             quick=quick,

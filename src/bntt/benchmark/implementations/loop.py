@@ -80,7 +80,7 @@ class Layers(nn.Module):
 
 
 class Network:
-    """:class:`Layers` behind the face that all contenders share."""
+    """:class:`Layers` behind the face that all implementations share."""
 
     def __init__(self, job: Job) -> None:
         self.net = Layers(job).to(job.wide)

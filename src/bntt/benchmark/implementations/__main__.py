@@ -9,24 +9,24 @@ from typing import Any
 
 import torch
 
-from . import answer, floor, measure, profiling
+from . import answer, convolutions_only, measure, profiling
 from .job import Job
 
 
 def make(job: Job):
-    """The contender's network.
+    """The implementation's network.
 
     Its module is found by name: one lives in another environment than the others.
     """
     torch.manual_seed(0)
-    module = importlib.import_module(f".{job.contender}", __package__)
+    module = importlib.import_module(f".{job.implementation}", __package__)
     return module.Network(job)
 
 
 def run_time(job: Job) -> dict[str, Any]:
     """Seconds of each pass asked for, and how busy others kept the machine."""
-    if job.contender == "floor":
-        layers = floor.Layers(job)
+    if job.implementation == "convolutions_only":
+        layers = convolutions_only.Layers(job)
         ways = {"inference": layers.inference, "training": layers.training}
     else:
         ways = measure.passes(job, make(job))
@@ -39,9 +39,9 @@ def run_time(job: Job) -> dict[str, Any]:
 
 def run_memory(job: Job) -> dict[str, Any]:
     """Peak resident memory of training steps, after a small one."""
-    contender = make(job)
-    measure.passes(replace(job, batch_size=2), contender)["training"]()
-    training = measure.passes(job, contender)["training"]
+    network = make(job)
+    measure.passes(replace(job, batch_size=2), network)["training"]()
+    training = measure.passes(job, network)["training"]
     training()
     training()
     return {"peak_bytes": measure.peak_bytes()}
@@ -49,15 +49,15 @@ def run_memory(job: Job) -> dict[str, Any]:
 
 def run_profile(job: Job) -> dict[str, Any]:
     """Seconds of each pass by what they go to."""
-    contender = make(job)
-    ways = measure.passes(job, contender)
-    return {"profile": {k: profiling.profile(ways[k], contender) for k in job.passes}}
+    network = make(job)
+    ways = measure.passes(job, network)
+    return {"profile": {k: profiling.profile(ways[k], network) for k in job.passes}}
 
 
 def run_answer(job: Job) -> dict[str, Any]:
     """Logits, gradients and spikes for given weights and spikes."""
     case = torch.load(f"{job.file}.case", weights_only=True)
-    torch.save(answer.answer(make(job), case, job), f"{job.file}.{job.contender}")
+    torch.save(answer.answer(make(job), case, job), f"{job.file}.{job.implementation}")
     return {}
 
 

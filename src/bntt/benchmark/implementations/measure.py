@@ -16,21 +16,21 @@ WARM_UP = 3
 """Passes after which the allocator has all the memory that it will ever need."""
 
 
-def passes(job: Job, contender) -> dict[str, Callable[[], None]]:
-    """What can be timed of a contender: ``inference`` and ``training``."""
+def passes(job: Job, network) -> dict[str, Callable[[], None]]:
+    """What can be timed of an implementation: ``inference`` and ``training``."""
     images, labels = job.images(), job.labels()
 
     def inference() -> None:
-        contender.train(False)
+        network.train(False)
         with torch.inference_mode(), job.autocast():
-            contender(images)
+            network(images)
 
     def training() -> None:
-        contender.train(True)
+        network.train(True)
         with job.autocast():
-            loss = F.cross_entropy(contender(images).to(job.wide), labels)
+            loss = F.cross_entropy(network(images).to(job.wide), labels)
         loss.backward()
-        for weight in contender.net.parameters():
+        for weight in network.net.parameters():
             weight.grad = None
 
     return {"inference": inference, "training": training}
@@ -40,7 +40,7 @@ def seconds(one_pass: Callable[[], None], at_least: float) -> tuple[list[float],
     """How long passes take, after some that warm up, until ``at_least`` is used up.
 
     Also the share of the machine's processors that others took meanwhile: where it is not
-    near 0, the numbers are not this contender's.
+    near 0, the numbers are not this implementation's.
     """
     for _ in range(WARM_UP):
         one_pass()
@@ -67,7 +67,7 @@ def busy_seconds() -> float:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed, in huge pages: the same for every contender."""
+    """Let glibc keep what is freed, in huge pages: the same for every implementation."""
     if sys.platform != "linux":
         return
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

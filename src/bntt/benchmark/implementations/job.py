@@ -1,4 +1,4 @@
-"""One measurement: which contender, on which network, in which precision and layout."""
+"""One measurement: of which implementation and network, in which precision and layout."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Layer(NamedTuple):
 class Job:
     """All that a process needs to know; plain values, so that it travels as JSON."""
 
-    contender: str
+    implementation: str
     kind: str = "time"
     passes: tuple[str, ...] = ("inference", "training")
     precision: str = "float32"

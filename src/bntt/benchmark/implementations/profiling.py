@@ -29,22 +29,22 @@ WHERE = {
 """The innermost of these that an operation runs in is what its time goes to."""
 
 
-def profile(one_pass: Callable[[], None], contender) -> dict[str, float]:
+def profile(one_pass: Callable[[], None], network) -> dict[str, float]:
     """Seconds by part, of one warm pass; ``rest`` is what no part claims."""
-    encoder = contender.net.encoder
+    encoder = network.net.encoder
 
     def marked(*args):
         with record_function(ENCODER):
             return encoder(*args)
 
-    contender.net.encoder = marked
+    network.net.encoder = marked
     for _ in range(WARM_UP):
         one_pass()
     with profiler(activities=[ProfilerActivity.CPU]) as recorded:
         start = time.perf_counter()
         one_pass()
         total = time.perf_counter() - start
-    contender.net.encoder = encoder
+    network.net.encoder = encoder
     parts = by_part(recorded.events())
     return parts | {"rest": total - sum(parts.values()), "total": total}
 

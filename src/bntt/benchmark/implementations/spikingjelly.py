@@ -7,7 +7,7 @@ from .job import Job, Layer, poisson
 
 
 class Network:
-    """Multi-step modules behind the face that all contenders share."""
+    """Multi-step modules behind the face that all implementations share."""
 
     def __init__(self, job: Job) -> None:
         from spikingjelly.activation_based import functional, layer  # pyright: ignore

@@ -1,4 +1,4 @@
-"""What a contender computes on a given case: the check that comes before any timing."""
+"""What an implementation computes on a given case: the check before any timing."""
 
 from typing import Any
 
@@ -12,36 +12,36 @@ Case = dict[str, Any]
 """``state``: weights; ``spikes``: of the input; ``inputs``: of every layer."""
 
 
-def answer(contender, case: Case, job: Job) -> dict[str, Any]:
+def answer(network, case: Case, job: Job) -> dict[str, Any]:
     """Logits, gradients and each layer's spikes on the same inputs, in ``job.wide``."""
-    contender.load({k: v.to(job.wide) for k, v in case["state"].items()})
+    network.load({k: v.to(job.wide) for k, v in case["state"].items()})
     spikes = case["spikes"].to(job.wide)
-    contender.train(False)
+    network.train(False)
     with torch.no_grad():
-        inference = contender(spikes)
-    contender.train(True)
-    logits = contender(spikes)
-    grads = torch.autograd.grad(_loss(logits), contender.weights())
+        inference = network(spikes)
+    network.train(True)
+    logits = network(spikes)
+    grads = torch.autograd.grad(_loss(logits), network.weights())
     return {
         "inference": inference,
         "logits": logits.detach(),
         "grads": list(grads),
-        "stages": stages(contender, case["inputs"], job),
+        "stages": stages(network, case["inputs"], job),
     }
 
 
 @torch.no_grad()
-def stages(contender, inputs: list[Tensor], job: Job) -> list[Tensor]:
+def stages(network, inputs: list[Tensor], job: Job) -> list[Tensor]:
     """The spikes of each layer on its own given input."""
-    return [contender.stage(i, x.to(job.wide)) for i, x in enumerate(inputs)]
+    return [network.stage(i, x.to(job.wide)) for i, x in enumerate(inputs)]
 
 
 @torch.no_grad()
-def inputs_of(contender, spikes: Tensor) -> list[Tensor]:
+def inputs_of(network, spikes: Tensor) -> list[Tensor]:
     """What each layer of the whole network receives."""
     inputs = [spikes]
-    for i in range(contender.num_stages - 1):
-        inputs.append(contender.stage(i, inputs[-1]))
+    for i in range(network.num_stages - 1):
+        inputs.append(network.stage(i, inputs[-1]))
     return inputs
 
 

@@ -10,7 +10,7 @@ from .job import Job
 
 
 class Network:
-    """A :class:`bntt.VGG` behind the face that all contenders share."""
+    """A :class:`bntt.VGG` behind the face that all implementations share."""
 
     def __init__(self, job: Job) -> None:
         self.net = VGG(
