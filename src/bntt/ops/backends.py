@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from ..choices import one_of
-from . import cpu, reference
+from . import cpu, gpu, reference
 from .cpu import kernels
 
 CPU_DTYPES = {torch.float32, torch.bfloat16, torch.float64}
-BACKENDS = ("auto", "reference", "cpu")
+BACKENDS = ("auto", "reference", "cpu", "gpu")
 
 # the blocks that this thread, or task, is inside of: each a list, to be found by identity
 _blocks: ContextVar[tuple[list[str], ...]] = ContextVar("bntt.backend", default=())
@@ -30,8 +30,9 @@ def backend(name: str) -> Iterator[None]:
     called; a function from ``torch.compile`` asks anew at every call.
 
     Args:
-        name: ``"reference"`` (plain PyTorch, any device), ``"cpu"`` (compiled kernels) or
-            ``"auto"`` (the fastest that runs on the tensor's device and type).
+        name: ``"reference"`` (plain PyTorch, any device), ``"cpu"`` (compiled kernels),
+            ``"gpu"`` (Triton kernels) or ``"auto"`` (the fastest that runs on the tensor's
+            device and type).
 
     Raises:
         ValueError: If there is no such backend.
@@ -55,7 +56,8 @@ def backend_report() -> dict[str, str]:
     return {
         "override": wanted(),
         "cpu": _reason("cpu"),
-        "cuda": "reference: this version has no GPU kernels",
+        "cuda": _cuda(),
+        "mps": "reference: there are no kernels for Apple's GPUs",
     }
 
 
@@ -69,34 +71,50 @@ def wanted() -> str:
 
 
 def backend_name(z: Tensor) -> str:
-    """The backend that computes on ``z``: ``"reference"`` or ``"cpu"``.
+    """The backend that computes on ``z``: ``"reference"``, ``"cpu"`` or ``"gpu"``.
 
     Raises:
         RuntimeError: If the backend that was asked for cannot.
     """
     name = wanted()
-    # tensors without numbers, for shapes alone, take the way that those with numbers take
-    fits = z.device.type in ("cpu", "meta") and z.dtype in CPU_DTYPES and kernels.COMPILED
-    if name == "cpu" and not kernels.COMPILED:
-        raise RuntimeError(
-            'backend "cpu" is compiled by Numba, which NUMBA_DISABLE_JIT=1 forbids. Unset '
-            'that variable, or use backend "auto" or "reference".'
-        )
-    if name == "cpu" and not fits:
-        raise RuntimeError(
-            f'backend "cpu" computes float32, bfloat16 and float64 on the CPU, but the '
-            f"tensor is {z.dtype} on {z.device}. Move or convert it, or use "
-            f'backend "auto" or "reference".'
-        )
     if name == "auto":
-        return "cpu" if fits else "reference"
+        fastest = "gpu" if z.device.type == "cuda" else "cpu"
+        return "reference" if _refusal(fastest, z) else fastest
+    if why := _refusal(name, z):
+        raise RuntimeError(f'backend "{name}" {why} use backend "auto" or "reference".')
     return name
 
 
 def backend_module(z: Tensor, asked: str = "") -> ModuleType:
     """The module that computes on ``z``: the one ``asked`` for, or else the one chosen."""
     name = asked or backend_name(z)
-    return cpu if name == "cpu" and z.numel() > 0 else reference
+    if name == "reference" or z.numel() == 0:
+        return reference
+    if name == "cpu":
+        return cpu
+    from .gpu import operators  # imports Triton, which may be missing and takes a second
+
+    return operators
+
+
+def _refusal(name: str, z: Tensor) -> str | None:
+    """Why a backend cannot compute on ``z``, and what to do or else; None if it can."""
+    if name == "reference":
+        return None
+    if name == "gpu":
+        why = gpu.refusal(z)
+        return why and f"cannot compute this: {why}. Move or convert the tensor, or"
+    if not kernels.COMPILED:
+        return (
+            "is compiled by Numba, which NUMBA_DISABLE_JIT=1 forbids. Unset that variable, or"
+        )
+    # tensors without numbers, for shapes alone, take the way that those with numbers take
+    if z.device.type in ("cpu", "meta") and z.dtype in CPU_DTYPES:
+        return None
+    return (
+        f"computes float32, bfloat16 and float64 on the CPU, but the tensor is {z.dtype} on "
+        f"{z.device}. Move or convert it, or"
+    )
 
 
 def _reason(device: str) -> str:
@@ -106,3 +124,16 @@ def _reason(device: str) -> str:
         return "reference: NUMBA_DISABLE_JIT is set, so there are no compiled kernels"
     threads = torch.get_num_threads()
     return f"cpu: compiled kernels for float32, bfloat16 and float64, {threads} threads"
+
+
+def _cuda() -> str:
+    if wanted() == "reference":
+        return "reference: asked for"
+    if not torch.cuda.is_available():
+        return "reference: torch finds no CUDA device"
+    device = torch.device("cuda", torch.cuda.current_device())
+    if why := gpu.device_refusal(device):
+        return f"reference: {why}"
+    untested = ", untested on ROCm" if torch.version.hip else ""
+    name = torch.cuda.get_device_name(device)
+    return f"gpu: Triton kernels for float32, bfloat16 and float16 on {name}{untested}"

@@ -4,12 +4,10 @@ Sums are taken per tile and merged in the tiles' order, without atomic additions
 two runs on one device give the same bits.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from ...surrogate import Surrogate
+from ..surrogate import Surrogate
 from . import moments_kernels, neuron_kernels, tiles
 
 SCAN = 1024
@@ -22,7 +20,7 @@ STATISTICS = 8192
 """Numbers in a tile of which moments are taken: the more, the fewer there are to merge."""
 
 SEGMENT = 8
-"""Time-steps whose membranes the backward scan holds in registers."""
+"""Most time-steps whose membranes the backward scan holds in registers."""
 
 FAN = 64
 """Blocks of which one launch makes one."""
@@ -94,7 +92,8 @@ def affine_lif_backward(
     T, M, C = z.shape
     rows, columns = tiles.shape(SCAN, C)
     blocks = tiles.blocks(M, rows)
-    segments, lead = divmod(T, SEGMENT)
+    segment = min(SEGMENT, T)
+    segments, lead = divmod(T, segment)
     heads = _floats(z, max(0, segments - 1), M, C)
     ag, dv0 = torch.empty_like(z), _floats(z, 0 if v0 is None else M, C)
     sums_gz, sums_g = (_floats(z, blocks, T, C) for _ in range(2))
@@ -106,7 +105,7 @@ def affine_lif_backward(
             *(sums_gz, sums_g, sums_own, T, M, C, M * C, segments),
             *(float(leak), float(v_threshold), 1 / v_threshold, *surrogate.constants),
             *(reset, not detach_reset, "None" if unheard else type(surrogate).__name__),
-            *(lead, SEGMENT, rows, columns),
+            *(lead, segment, rows, columns),
             num_warps=8,
             **EXACT,
             **_registers(z),
