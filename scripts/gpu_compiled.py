@@ -66,7 +66,7 @@ def launches(M: int = 2100, C: int = 64) -> list[tuple[JITFunction, tuple, dict]
     ):
         recorded.append((kernel, arguments, options))
 
-    JITFunction.run = record
+    JITFunction.run = record  # pyright: ignore[reportAttributeAccessIssue]
     for dtype, T, neuron, learns, spikes_read in neurons():
         z, wide = torch.zeros(T, M, C, dtype=dtype), torch.zeros(T, C)
         state = torch.zeros(M, C) if learns or not spikes_read else None

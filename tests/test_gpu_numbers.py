@@ -4,6 +4,7 @@
 """
 
 # pyright: reportArgumentType=false, reportCallIssue=false
+# pyright: reportOptionalMemberAccess=false
 import random
 
 import pytest

@@ -1,6 +1,7 @@
 """Triton's kernels against the reference: all that `tests/test_ops*.py` ask of Numba's."""
 
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+# pyright: reportArgumentType=false, reportCallIssue=false
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
 import pytest
 import torch
 from hypothesis import given, settings

@@ -55,7 +55,7 @@ def test_an_empty_batch_has_no_statistics(backend_name):
 
 
 def test_names_the_backends_it_knows(monkeypatch):
-    known = "Known: auto, reference, cpu"
+    known = "Known: auto, reference, cpu, gpu"
     with pytest.raises(ValueError, match=f"Unknown backend 'mlx'. {known}"), backend("mlx"):
         pass
     monkeypatch.setenv("BNTT_BACKEND", "numba")

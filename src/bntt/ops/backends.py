@@ -105,15 +105,13 @@ def _refusal(name: str, z: Tensor) -> str | None:
         why = gpu.refusal(z)
         return why and f"cannot compute this: {why}. Move or convert the tensor, or"
     if not kernels.COMPILED:
-        return (
-            "is compiled by Numba, which NUMBA_DISABLE_JIT=1 forbids. Unset that variable, or"
-        )
+        return "is Numba's, which NUMBA_DISABLE_JIT=1 forbids. Unset that variable, or"
     # tensors without numbers, for shapes alone, take the way that those with numbers take
     if z.device.type in ("cpu", "meta") and z.dtype in CPU_DTYPES:
         return None
     return (
-        f"computes float32, bfloat16 and float64 on the CPU, but the tensor is {z.dtype} on "
-        f"{z.device}. Move or convert it, or"
+        f"computes float32, bfloat16 and float64 on the CPU, but the tensor is {z.dtype} "
+        f"on {z.device}. Move or convert it, or"
     )
 
 

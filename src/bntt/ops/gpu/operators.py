@@ -4,6 +4,8 @@ Sums are taken per tile and merged in the tiles' order, without atomic additions
 two runs on one device give the same bits.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -25,9 +27,6 @@ SEGMENT = 8
 FAN = 64
 """Blocks of which one launch makes one."""
 
-# multiply and add round apart, as in the reference: a fused one could move a spike
-EXACT = {"enable_fp_fusion": False}
-
 
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     """See :func:`bntt.ops.reference.moments`."""
@@ -35,14 +34,13 @@ def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     rows, columns = tiles.shape(STATISTICS, C)
     means, shares = (_floats(z, tiles.blocks(M, rows), T, C) for _ in range(2))
     count = tiles.tiles(M, C, rows, columns)
-    with torch.cuda.device_of(z):
-        moments_kernels.block_moments[(count * T,)](
-            *(z, means, shares, T, M, C, M * C, count, 1 / M, rows, columns),
-            num_warps=8,
-            **EXACT,
-        )
-        while len(means) > 1:
-            means, shares, rows = _merged_moments(means, shares, rows, M)
+    _launch(
+        *(moments_kernels.block_moments, count * T),
+        *(z, means, shares, T, M, C, M * C, count, 1 / M, rows, columns),
+        warps=8,
+    )
+    while len(means) > 1:
+        means, shares, rows = _merged_moments(means, shares, rows, M)
     return means[0], shares[0]
 
 
@@ -63,13 +61,12 @@ def affine_lif_forward(
     T, M, C = z.shape
     rows, columns = tiles.shape(SCAN, C)
     spikes, v_last = torch.empty_like(z), _floats(z, M if keep_state else 0, C)
-    with torch.cuda.device_of(z):
-        neuron_kernels.forward[(tiles.tiles(M, C, rows, columns),)](
-            *(z, a, b, v0, spikes, v_last if keep_state else None),
-            *(T, M, C, M * C, float(leak), float(v_threshold)),
-            *(reset, rows, columns),
-            **EXACT,
-        )
+    _launch(
+        *(neuron_kernels.forward, tiles.tiles(M, C, rows, columns)),
+        *(z, a, b, v0, spikes, v_last if keep_state else None),
+        *(T, M, C, M * C, float(leak), float(v_threshold)),
+        *(reset, rows, columns),
+    )
     return spikes, v_last
 
 
@@ -99,19 +96,18 @@ def affine_lif_backward(
     sums_gz, sums_g = (_floats(z, blocks, T, C) for _ in range(2))
     sums_own = _floats(z, blocks, 2, C) if learns else None
     unheard = ds is None and (detach_reset or reset == "none")
-    with torch.cuda.device_of(z):
-        neuron_kernels.backward[(tiles.tiles(M, C, rows, columns),)](
-            *(z, a, b, v0, ds, dv_last, heads, ag, None if v0 is None else dv0),
-            *(sums_gz, sums_g, sums_own, T, M, C, M * C, segments),
-            *(float(leak), float(v_threshold), 1 / v_threshold, *surrogate.constants),
-            *(reset, not detach_reset, "None" if unheard else type(surrogate).__name__),
-            *(lead, segment, rows, columns),
-            num_warps=8,
-            **EXACT,
-            **_registers(z),
-        )
-        results = ag, _merged(sums_gz), _merged(sums_g), dv0
-        return results if sums_own is None else (*results, _merged(sums_own))
+    _launch(
+        *(neuron_kernels.backward, tiles.tiles(M, C, rows, columns)),
+        *(z, a, b, v0, ds, dv_last, heads, ag, None if v0 is None else dv0),
+        *(sums_gz, sums_g, sums_own, T, M, C, M * C, segments),
+        *(float(leak), float(v_threshold), 1 / v_threshold, *surrogate.constants),
+        *(reset, not detach_reset, "None" if unheard else type(surrogate).__name__),
+        *(lead, segment, rows, columns),
+        warps=8,
+        **_registers(),
+    )
+    results = ag, _merged(sums_gz), _merged(sums_g), dv0
+    return results if sums_own is None else (*results, _merged(sums_own))
 
 
 def moments_backward(
@@ -122,12 +118,11 @@ def moments_backward(
     rows, columns = tiles.shape(STREAM, C)
     out, count = torch.empty_like(z), tiles.tiles(M, C, rows, columns)
     slope, shift = 2 / M * dvar, dmean / M
-    with torch.cuda.device_of(z):
-        moments_kernels.centre_and_add[(count * T,)](
-            *(z, dz, mean, slope, shift, out, M, C, M * C, count, rows, columns),
-            num_warps=8,
-            **EXACT,
-        )
+    _launch(
+        *(moments_kernels.centre_and_add, count * T),
+        *(z, dz, mean, slope, shift, out, M, C, M * C, count, rows, columns),
+        warps=8,
+    )
     return out
 
 
@@ -136,10 +131,10 @@ def _merged_moments(
 ) -> tuple[Tensor, Tensor, int]:
     """The moments of blocks of ``FAN`` times the span, and that span."""
     merged_means, merged_shares = (_fewer(means) for _ in range(2))
-    moments_kernels.merge_moments[_merging(means)](
+    _launch(
+        *(moments_kernels.merge_moments, _merging(means)),
         *(means, shares, merged_means, merged_shares),
         *(len(means), means[0].numel(), span, M, FAN, tiles.COLUMNS),
-        **EXACT,
     )
     return merged_means, merged_shares, span * FAN
 
@@ -147,24 +142,34 @@ def _merged_moments(
 def _merged(sums: Tensor) -> Tensor:
     """What the blocks hold, ``[B, R, C]``, added up in their order."""
     while len(sums) > 1:
-        merged = _fewer(sums)
-        moments_kernels.merge_sums[_merging(sums)](
-            sums, merged, len(sums), sums[0].numel(), FAN, tiles.COLUMNS, **EXACT
+        merged, size = _fewer(sums), sums[0].numel()
+        _launch(
+            *(moments_kernels.merge_sums, _merging(sums)),
+            *(sums, merged, len(sums), size, FAN, tiles.COLUMNS),
         )
         sums = merged
     return sums[0]
+
+
+def _launch(
+    kernel: Any, programs: int, *arguments: Any, warps: int = 4, **options: int
+) -> None:
+    """Run so many programs of a kernel on the device of its first argument."""
+    with torch.cuda.device_of(arguments[0]):
+        # multiply and add round apart, as in the reference: a fused one could move a spike
+        kernel[(programs,)](*arguments, num_warps=warps, enable_fp_fusion=False, **options)
 
 
 def _fewer(blocks: Tensor) -> Tensor:
     return blocks.new_empty((-(-len(blocks) // FAN), *blocks.shape[1:]))
 
 
-def _merging(blocks: Tensor) -> tuple[int]:
-    """The grid that merges them."""
-    return (tiles.tiles(len(blocks), blocks[0].numel(), FAN, tiles.COLUMNS),)
+def _merging(blocks: Tensor) -> int:
+    """How many programs merge them."""
+    return tiles.tiles(len(blocks), blocks[0].numel(), FAN, tiles.COLUMNS)
 
 
-def _registers(z: Tensor) -> dict[str, int]:
+def _registers() -> dict[str, int]:
     """At most 128 for a thread, so that two blocks of 256 share a processor (NVIDIA's).
 
     Left alone, the assembler takes 180 and leaves room for one.
