@@ -78,6 +78,19 @@ def test_without_triton_there_is_the_reference(a_gpu):
         gpu.triton_fault.cache_clear()
 
 
+def test_an_old_triton_is_told_apart(a_gpu):
+    import triton
+
+    a_gpu.setattr(triton, "__version__", "3.2.0")
+    gpu.triton_fault.cache_clear()
+    try:
+        assert backend_report()["cuda"].startswith(
+            "reference: Triton 3.2.0 is too old, 3.3"
+        )
+    finally:
+        gpu.triton_fault.cache_clear()
+
+
 def test_amd_is_tried_and_called_untested(a_gpu):
     a_gpu.setattr(torch.version, "hip", "7.0")
     a_gpu.setattr(torch.cuda, "get_device_capability", lambda device: (0, 0))

@@ -13,6 +13,9 @@ from torch import Tensor
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 """What the kernels read and write; they calculate in float32."""
 
+OLDEST_TRITON = (3, 3)
+"""The first that compiles the kernels."""
+
 CAPABILITY = (8, 0)
 """The oldest NVIDIA architecture that Triton supports and that knows bfloat16."""
 
@@ -44,9 +47,13 @@ def interpreted() -> bool:
 def triton_fault() -> str | None:
     """Why Triton cannot be had here, as a clause; None if it can."""
     try:
-        import triton  # noqa: F401
+        import triton
     except ImportError as error:
         return f"Triton cannot be imported ({error}; `pip install triton` on Linux)"
+    if tuple(map(int, triton.__version__.split(".")[:2])) < OLDEST_TRITON:
+        return (
+            f"Triton {triton.__version__} is too old: PyTorch 2.7 came with 3.3, the first"
+        )
     return None
 
 
