@@ -135,6 +135,7 @@ def test_the_front_door_says_the_same_to_a_program_and_to_a_type_checker():
 def test_what_is_not_python_travels_in_the_package():
     assert (PACKAGE / "py.typed").is_file()
     assert list((PACKAGE / "recipes").glob("*.toml"))
+    assert (PACKAGE / "ops" / "README.md").is_file()
 
 
 def required_packages():

@@ -8,7 +8,7 @@ from present import present
 
 from bntt.layers import encode, pool
 from bntt.ops import autograd, surrogate
-from bntt.ops.function import Function
+from bntt.ops.function import Function, PositionalSignature
 
 OURS = [
     *(encode._Fire, pool._AveragePool, surrogate._Fire),
@@ -19,11 +19,11 @@ OURS = [
 @pytest.mark.parametrize("function", OURS, ids=lambda f: f.__qualname__)
 def test_signatures_are_not_looked_up_at_every_call(function):
     assert issubclass(function, Function)
-    names = inspect.getfullargspec(function.forward)
-    assert names.varargs == "all", "apply would bind argument by argument"
-    # what the signature no longer says must not be needed
-    assert not function.forward.__defaults__
-    assert not function.forward.__kwdefaults__
+    signature = inspect.signature(function.forward)
+    assert isinstance(signature, PositionalSignature), "apply would bind one by one"
+    for parameter in signature.parameters.values():  # which binding does not look at
+        assert parameter.default is parameter.empty
+        assert parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL)
 
 
 def test_functions_go_through_every_transform():

@@ -187,6 +187,20 @@ def test_network_on_images(coding):
 
 
 @COMPILES
+@pytest.mark.parametrize("coding", CODINGS)
+def test_network_that_needs_no_gradient(coding):
+    torch.compiler.reset()
+    net = network(coding).eval()
+    compiled = torch.compile(net, fullgraph=True, backend="eager")
+    images, answers = torch.randn(4, 1, 8, 8), []
+    for run in (net, compiled):
+        torch.manual_seed(2)
+        with torch.no_grad():
+            answers.append(run(images))
+    assert torch.equal(*answers)
+
+
+@COMPILES
 def test_layers_after_layers_and_of_any_batch():
     """Neither another surrogate nor another batch size is a surprise."""
     torch.compiler.reset()

@@ -1,12 +1,15 @@
 """Means and variances, their gradients, and how bfloat16 is rounded on the way."""
 
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bntt import backend
+from bntt import backend, ops
 from bntt.ops import cpu, moments, reference
 from strategies import DTYPES, SHAPES
 
@@ -22,6 +25,21 @@ def test_moments_are_mean_and_biased_variance(shape, dtype):
     want = torch.var_mean(z.double(), 1, correction=0)
     for got, truth in zip((var, mean), want, strict=True):
         torch.testing.assert_close(got.double(), truth, rtol=tolerance, atol=tolerance)
+
+
+def test_the_example_beside_the_operators_differentiates_through_the_statistics():
+    text = (Path(ops.__file__).parent / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    gradients = []
+    for name in ("reference", "cpu"):
+        torch.manual_seed(0)
+        names = {}
+        with backend(name):
+            exec(code, names)
+        gradients.append(names["z"].grad)
+    assert gradients[0].abs().sum() > 0
+    assert gradients[0].sum(1).abs().max() < 1e-5  # a shift of z changes nothing
+    torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.parametrize("M", [50, 7001])

@@ -1,23 +1,42 @@
-"""What all of the package's own autograd functions have in common."""
+"""What all autograd functions of the package have in common."""
 
 import inspect
 from typing import Any
 
 import torch
 
-ANY = inspect.Signature([inspect.Parameter("all", inspect.Parameter.VAR_POSITIONAL)])
-
 
 class Function(torch.autograd.Function):
-    """A function that ``torch.func`` and ``torch.vmap`` can see through.
+    """An autograd function that ``torch.func`` and ``torch.vmap`` can see through.
 
-    ``apply`` binds its arguments to the signature of ``forward``, to fill in defaults. To
-    look that up at every call takes longer than what a small layer computes, so ``forward``
-    says that it takes anything: it has no defaults, and gets all by position.
+    ``forward`` takes all of its arguments by position and has no defaults. Therefore
+    ``apply`` need not look up its signature at every call, nor bind the arguments to it,
+    which takes longer than the computation of a small layer.
     """
 
     generate_vmap_rule = True
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.forward.__signature__ = ANY  # pyright: ignore[reportFunctionMemberAccess]
+        parameters = list(inspect.signature(cls.forward).parameters.values())
+        cls.forward.__signature__ = PositionalSignature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+
+
+class PositionalSignature(inspect.Signature):
+    """A signature to which arguments are bound as they come.
+
+    It still lists its parameters, because ``torch.compile`` counts them.
+    """
+
+    def bind(self, *args: Any) -> Any:
+        """The arguments, in the form in which ``inspect`` returns bound ones."""
+        return _Bound(args)
+
+
+class _Bound:
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        self.args = args
+        self.kwargs: dict[str, Any] = {}
+
+    def apply_defaults(self) -> None:
+        """Do nothing: there are no defaults."""
