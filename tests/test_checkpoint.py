@@ -1,6 +1,6 @@
 """Checkpoints: everything comes back, and a failure leaves what was there.
 
-How a user is told of damaged ones: ``test_bad_input.py``.
+How a user is told of damaged ones: ``test_commands_errors.py``.
 """
 
 import json

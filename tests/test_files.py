@@ -1,5 +1,6 @@
 """Files replaced whole: the old or the new one, and nothing left of writers killed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from bntt.machine import files
 from bntt.machine.files import clear_leftovers, replacing
+from bntt.machine.not_written import NotWritten, naming, writing
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no such signals there")
 
@@ -116,3 +118,41 @@ def test_the_longest_name_that_a_folder_takes(tmp_path):
     with replacing(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
+
+
+def test_only_what_fails_to_be_written_is_said_to_want_another_folder(tmp_path):
+    target = tmp_path / "run"
+    with pytest.raises(PermissionError) as caught, writing(target, "a copy"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(target / "best"))
+    assert not isinstance(caught.value, NotWritten), "it was read"
+    elsewhere = str(tmp_path / "run2" / "x")
+    with pytest.raises(NotWritten) as caught, writing(target, "a copy"), naming(elsewhere):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, elsewhere)
+    with (
+        pytest.raises(
+            NotWritten, match=r"No space is left for .*best: .* or take a copy\."
+        ),
+        writing(target, "a copy"),
+        naming(target / "best"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with (
+        pytest.raises(NotWritten, match=r"Read-only file system: .*run\. .* take a copy\."),
+        writing(target, "a copy"),
+        naming(target),
+    ):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+
+def half_of_it(file):
+    file.write_text("half")
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_file_that_is_not_replaced_is_named(tmp_path):
+    file = tmp_path / "file"
+    with pytest.raises(NotWritten) as caught, replacing(file) as temporary:
+        half_of_it(temporary)
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(file))
+    assert list(tmp_path.iterdir()) == []

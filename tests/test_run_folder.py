@@ -1,6 +1,6 @@
 """The folder of a run: what it says of itself, and what it refuses.
 
-What a user reads of a folder that holds another run: ``test_bad_input.py``.
+What a user reads of a folder that holds another run: ``test_commands_errors.py``.
 """
 
 import json

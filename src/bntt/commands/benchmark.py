@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..machine import terminal
-from ..machine.files import writing
+from ..machine.not_written import writing
 from ..machine.shortage import fitting
 from .options import Json, expanded, print_json
 

@@ -4,16 +4,14 @@ Slow imports wait inside the commands, so that help needs none of them.
 """
 
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from ..machine import terminal
+from ..machine.interrupt import unwinding
 from ..machine.shortage import described, ran_out
 from ..machine.terminal import one_line
 from ..version import __version__
@@ -69,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     terminal.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with _interruptible():
+    with unwinding(["SIGINT"]):
         try:
             code = _run(words)
         except KeyboardInterrupt:
@@ -118,22 +116,3 @@ def _usage(error: Any, words: Sequence[str]) -> str:
     if where == "bntt train":
         sentences += filter(None, [meant_overrides(words[1:])])
     return f"{'. '.join(sentences)}. See {where} --help"
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let the first Ctrl-C end the command in good order, and a second one at once."""
-
-    def ask(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        raise KeyboardInterrupt
-
-    told = threading.current_thread() is threading.main_thread()
-    if not told or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        yield
-        return
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..machine import terminal
-from ..machine.files import writing
+from ..machine.not_written import writing
 from ..machine.shortage import fitting
 from .errors import Stopped
 from .options import Data, Device, Json, Out, expanded, print_json

@@ -1,23 +1,19 @@
 """Files that are replaced whole: after a kill or a power cut the old one or the new one."""
 
 import contextlib
-import errno
 import itertools
 import os
+import platform
 import re
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from .not_written import naming
 
 DAY = 24 * 60 * 60.0
 """Seconds after which a leftover goes whose writer cannot be asked for."""
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What the system says of a disk, or a share of one, without space."""
-
-_HOST = re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname()) or "host"
+_HOST = re.sub(r"[^0-9A-Za-z-]", "-", platform.node()) or "host"
 _ENDING = re.compile(r"\.(?P<host>[0-9A-Za-z-]+)\.(?P<process>\d+)\.\d+\.tmp\Z")
 _numbers = itertools.count()
 _open: set[Path] = set()
@@ -126,61 +122,3 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(number)
         finally:
             os.close(number)
-
-
-class NotWritten(OSError):
-    """A file or folder that could not be written: its path is ``filename``."""
-
-
-@contextmanager
-def naming(path: str | Path) -> Iterator[None]:
-    """Name what the block writes in the OSError that it meets; a block that only writes.
-
-    Raises:
-        NotWritten: With the path, which the system leaves out where a disk is full.
-    """
-    try:
-        yield
-    except NotWritten:
-        raise
-    except OSError as error:
-        number = errno.ENOSPC if _full(error) else error.errno
-        raise NotWritten(number, error.strerror or str(error), str(path)) from error
-
-
-@contextmanager
-def writing(target: Path, remedy: str) -> Iterator[None]:
-    """Say what to do if the target, or a file in it, cannot be written.
-
-    What the block reads, and what it writes elsewhere under a name, is left as it is.
-
-    Args:
-        target: Where the block writes its result.
-        remedy: What the user can take instead.
-
-    Raises:
-        NotWritten: If the block may not write to the target, or its disk is full.
-    """
-    try:
-        yield
-    except OSError as error:
-        named = isinstance(error.filename, str | bytes)  # a descriptor's number is no name
-        where = Path(os.fsdecode(error.filename)) if named else target
-        if not _within(where, target):
-            raise
-        if _full(error):
-            said = f"No space is left for {where}: free some on that disk"
-        elif isinstance(error, NotWritten):
-            said = f"{error.strerror}: {where}. Change who may write there"
-        else:
-            raise
-        raise NotWritten(f"{said}, or take {remedy}.") from error
-
-
-def _full(error: OSError) -> bool:
-    """Whether a disk is full; libraries may hide the number and leave the words."""
-    return error.errno in FULL or "No space left" in str(error)
-
-
-def _within(path: Path, folder: Path) -> bool:
-    return folder.absolute() in (path.absolute(), *path.absolute().parents)

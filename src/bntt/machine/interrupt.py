@@ -1,7 +1,7 @@
 """Stopping a program: between two steps when asked once, at once when asked twice."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,31 +24,37 @@ def stoppable() -> Iterator[list[int]]:
             signal.signal(number, signal.SIG_DFL)
             raise KeyboardInterrupt
 
-    with _answering(ask):
+    with _answering(ask, NAMES):
         yield asked
 
 
 @contextmanager
-def unwinding() -> Iterator[None]:
-    """Let every signal that ends a program do it as Ctrl-C does: all is put away."""
+def unwinding(names: Sequence[str] = NAMES) -> Iterator[None]:
+    """Let signals that end a program do it as Ctrl-C does in Python: all is put away.
+
+    A second signal of a kind ends the program at once.
+
+    Args:
+        names: Of the signals.
+    """
 
     def interrupt(number: int, frame: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
-    with _answering(interrupt):
+    with _answering(interrupt, names):
         yield
 
 
 @contextmanager
-def _answering(handler: Callable[[int, Any], None]) -> Iterator[None]:
+def _answering(handler: Callable[[int, Any], None], names: Sequence[str]) -> Iterator[None]:
     """Answer the signals with `handler`, but for those that the program was told to ignore.
 
     A program under ``nohup`` ignores a closed terminal, and goes on.
     """
     before = {}
     try:
-        for number in (getattr(signal, name) for name in NAMES if hasattr(signal, name)):
+        for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
             if signal.getsignal(number) != signal.SIG_IGN:
                 before[number] = signal.signal(number, handler)
     except ValueError:  # only the main thread of a program is told

@@ -1,6 +1,5 @@
 """Build a cache: chunks on threads, each written when it is made, then journalled."""
 
-import errno
 import hashlib
 import json
 import math
@@ -17,13 +16,13 @@ from typing import Any, Literal
 import numpy as np
 
 from ...machine.files import flush, replacing
+from ...machine.not_written import disk_full
 from ...machine.progress import Display
 
 META = "meta.json"
 CHECK = "check"
 """Entry of that file: the checksum of all others."""
 JOURNAL = "journal.jsonl"
-FULL = (errno.ENOSPC, errno.EDQUOT)
 AT_WORK = 1 << 30
 """Bytes that all threads together may take; a single one takes what it needs."""
 BIG = 4 << 30
@@ -179,7 +178,7 @@ def writing(folder: Path, nbytes: int) -> Iterator[None]:
         yield
     except OSError as error:
         # in our words: the system's would be taken for those of another folder
-        full = error.errno in FULL
+        full = disk_full(error)
         why = "the disk is full" if full else error.strerror or str(error)
         raise (Full if full else OSError)(
             f"The cache {folder} cannot be written: {why}. It takes {_megabytes(nbytes)}. "

@@ -15,13 +15,16 @@ from PIL import Image
 
 import bntt
 from bntt import config
+from bntt.analysis.evaluation import Evaluation
 from bntt.analysis.predict import Prediction
 from bntt.commands import main as cli
+from bntt.commands.evaluate import print_evaluation
 from bntt.commands.predict import print_predictions
 from bntt.commands.train import print_training
 from bntt.data import load
 
 trained, run, bntt_says = command.trained, command.run, command.bntt_says
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 COMMANDS = typer.main.get_command(cli.app).commands  # pyright: ignore
 
 
@@ -77,6 +80,28 @@ def test_evaluation_prints_a_row_per_time_step(run, bntt_says):
     for row, share in zip(rows, answer["mean"], strict=True):
         assert f"{share:.2%}" in row
         assert f"{round(share * 360)} of 360" in row
+
+
+@pytest.mark.parametrize(
+    ("commit", "said"),
+    [
+        (COMMIT, "commit 0123456789ab."),
+        (COMMIT + "+", "commit 0123456789ab, changed since."),
+        ("version 0.1.0", "bntt version 0.1.0."),
+    ],
+)
+def test_an_evaluation_says_which_sources_answered(capsys, commit, said):
+    result = Evaluation(
+        dataset="digits",
+        images=10,
+        seeds=(0,),
+        accuracy=((0.9,),),
+        batch_size=10,
+        precision="float32",
+        commit=commit,
+    )
+    print_evaluation(result, Path("best.safetensors"))
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 def test_several_seeds_give_a_spread(run, bntt_says):

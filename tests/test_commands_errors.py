@@ -17,7 +17,7 @@ from safetensors.torch import load, save_file
 from bntt import vgg5
 from bntt.commands.main import main
 from bntt.config import recipe_names
-from bntt.machine.files import writing
+from bntt.machine.not_written import writing
 
 trained, run, refusal = command.trained, command.run, command.refusal
 

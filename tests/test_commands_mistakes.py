@@ -14,7 +14,6 @@ from PIL import Image
 
 from bntt.commands import main as cli
 from bntt.commands.options import expanded
-from bntt.machine.files import NotWritten, naming, replacing, writing
 
 trained, run, refusal = command.trained, command.run, command.refusal
 bntt_says = command.bntt_says
@@ -145,44 +144,6 @@ def test_the_answer_is_there_though_drawing_fails(run, tmp_path, capsys, monkeyp
     out, err = capsys.readouterr()
     assert json.loads(out)["sheet"] is None
     assert err.splitlines()[-1] == f"bntt: Not drawn: No space left on device: {target}."
-
-
-def test_only_what_fails_to_be_written_is_said_to_want_another_folder(tmp_path):
-    target = tmp_path / "run"
-    with pytest.raises(PermissionError) as caught, writing(target, "a copy"):
-        raise PermissionError(errno.EACCES, "Permission denied", str(target / "best"))
-    assert not isinstance(caught.value, NotWritten), "it was read"
-    elsewhere = str(tmp_path / "run2" / "x")
-    with pytest.raises(NotWritten) as caught, writing(target, "a copy"), naming(elsewhere):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, elsewhere)
-    with (
-        pytest.raises(
-            NotWritten, match=r"No space is left for .*best: .* or take a copy\."
-        ),
-        writing(target, "a copy"),
-        naming(target / "best"),
-    ):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    with (
-        pytest.raises(NotWritten, match=r"Read-only file system: .*run\. .* take a copy\."),
-        writing(target, "a copy"),
-        naming(target),
-    ):
-        raise OSError(errno.EROFS, "Read-only file system")
-
-
-def half_of_it(file):
-    file.write_text("half")
-    raise OSError(errno.EIO, "Input/output error")
-
-
-def test_a_file_that_is_not_replaced_is_named(tmp_path):
-    file = tmp_path / "file"
-    with pytest.raises(NotWritten) as caught, replacing(file) as temporary:
-        half_of_it(temporary)
-    assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(file))
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a recipe nobody may read")
