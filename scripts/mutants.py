@@ -108,7 +108,7 @@ BUGS = {
     ],
     ("ops/backends.py", "test_ops_errors.py"): [
         ("backend never ends", "        _blocks.set(tuple(other", "        tuple((other"),
-        ("always the reference", "return cpu if", "return reference if"),
+        ("always the reference", 'return "reference" if _refusal(fastest, z) else fastest', 'return "reference"'),
         ("auto loses to the environment", "    if _blocks.get():", "    if _blocks.get() and _blocks.get()[-1][0] != \"auto\":"),
     ],
     ("ops/cpu/threads.py", "test_threads.py -k 'blocks or fork or fails'"): [
@@ -320,6 +320,11 @@ BUGS = {
     ("machine/files.py", "test_files.py"): [
         ("renamed before it is on the disk", "                    flush(self.temporary)\n", ""),
         ("what is being written goes", "return not _runs(process)", "return True"),
+    ],
+    ("machine/not_written.py", "test_files.py test_commands_errors.py -k 'fails_to_be_written or only_words'"): [
+        ("a full disk in words unheard", ' or "No space left" in str(error)', ""),
+        ("what was read counts as unwritten", "elif isinstance(error, NotWritten):", "elif True:"),
+        ("another folder taken for the target", "if not _within(where, target):", "if False:"),
     ],
     ("layers/pool.py", "test_vgg.py -k pooling"): [
         ("half for a quarter", "grad / 4", "grad / 2"),

@@ -53,7 +53,7 @@ def run(
     allocator: str = "keep",
     console: Any = None,
 ) -> dict[str, Any]:
-    """Measure one thing, with everything needed to judge it.
+    """Measure speed, memory or scaling, and say what the numbers were measured on.
 
     Args:
         what: ``"speed"`` (training and inference, in images per second), ``"memory"``
@@ -73,7 +73,8 @@ def run(
         console: Where progress is printed: anything with ``print``.
 
     Returns:
-        The result, for :func:`table`.
+        The result, for :func:`table`: plain values, also the machine's, the versions' and
+        the commit's, and how busy the machine was before.
 
     Raises:
         ValueError: If a value is out of range.
@@ -110,6 +111,7 @@ def run(
 
 
 def _about(setting: Setting) -> dict[str, Any]:
+    """What the numbers are measured on."""
     chosen = asdict(setting)
     # where a baseline is installed says nothing about the numbers
     del chosen["baseline_python"]

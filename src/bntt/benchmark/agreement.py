@@ -19,11 +19,17 @@ from .launch import run_job
 from .plan import BASELINES, Setting
 
 TOLERANCE = 1e-9
+"""Largest difference that counts as rounding in float64."""
+
 MODULES = {"bntt": bntt, "loop": loop}
 
 
 def check(setting: Setting) -> dict[str, Any]:
     """How far each baseline is from this package, on a small case, by precision.
+
+    Returns:
+        ``case``, its size, and per precision the differences of every baseline, as
+        :func:`compare` gives them, or the ``error`` of one that failed.
 
     Raises:
         RuntimeError: If the loop disagrees in float64: timings would mean nothing.
@@ -44,7 +50,7 @@ def check(setting: Setting) -> dict[str, Any]:
 
 
 def small(setting: Setting) -> Job:
-    """A case of the same architecture that takes a second."""
+    """A job of the same architecture that takes a second."""
     size = 16 if setting.job("bntt").global_pool else 8
     # SpikingJelly's triangle has height 1
     return setting.job("bntt", num_steps=5, batch_size=4, image_size=size, height=1.0)
@@ -71,7 +77,11 @@ def make_case(job: Job) -> answer.Case:
 
 
 def compare(own: dict[str, Any], other: dict[str, Any]) -> dict[str, float]:
-    """Largest differences of logits and gradients, shares of spikes that differ."""
+    """Largest differences of logits and gradients, and the share of spikes that differ.
+
+    Logits differ absolutely, gradients relative to the largest of their tensor; of the
+    spikes the layer counts in which the share is largest.
+    """
     spikes = [(a != b).double().mean().item() for a, b in _pairs(own, other, "stages")]
     grads = [_relative(a, b) for a, b in _pairs(own, other, "grads")]
     return {
@@ -83,7 +93,7 @@ def compare(own: dict[str, Any], other: dict[str, Any]) -> dict[str, float]:
 
 
 def describe(job: Job) -> dict[str, int | str]:
-    """The size of the case."""
+    """The size of the case, for the result."""
     names = ("arch", "num_steps", "batch_size", "image_size")
     return {name: getattr(job, name) for name in names}
 

@@ -17,7 +17,11 @@ ELSEWHERE = {"spikingjelly"}
 
 
 def run_job(job: Job, baseline_python: Path | None = None) -> dict[str, Any]:
-    """The result of ``job``, run alone in a process of its own.
+    """Run a job alone in a process of its own, and return its result.
+
+    Args:
+        job: What to measure.
+        baseline_python: Python of the environment that holds SpikingJelly.
 
     Raises:
         RuntimeError: If the process fails.
@@ -47,7 +51,7 @@ def _command(job: Job, baseline_python: Path | None) -> list[str]:
 
 
 def _path(job: Job) -> str:
-    """Elsewhere, the folder of the implementations and nothing else of this package."""
+    """What the process may import: elsewhere only the folder of the implementations."""
     if job.implementation in ELSEWHERE:
         return str(HERE)
     return os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])

@@ -10,7 +10,7 @@ from .plan import Setting
 
 
 def run_memory(setting: Setting, say) -> dict[str, Any]:
-    """Slopes of this package and its baselines, with all points.
+    """Measure the bytes per neuron and step of this package and its baselines.
 
     The allocator is the system's own, since one that keeps what is freed has a peak that
     depends on the past.

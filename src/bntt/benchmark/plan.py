@@ -14,6 +14,7 @@ IMPLEMENTATIONS = ("bntt", *BASELINES, "convolutions_only")
 """All that can be timed. The last is a part of the network: the rest comes on top of it."""
 
 ONE_LAYOUT = {"bntt", "convolutions_only"}
+"""Those that are measured in channels_last memory only: this package knows no other."""
 
 NAMES = {
     "bntt": "bntt",
@@ -37,11 +38,11 @@ class Setting:
     allocator: str
 
     def implementations(self) -> list[str]:
-        """All whose environment was given."""
+        """The names of all that can be measured: SpikingJelly needs an environment."""
         return [x for x in IMPLEMENTATIONS if x != "spikingjelly" or self.baseline_python]
 
     def job(self, implementation: str, **changes: Any) -> Job:
-        """A job of this setting."""
+        """A job of this setting; the changes are values of other fields of `Job`."""
         plan = PLANS[self.arch]
         job = Job(
             implementation=implementation,

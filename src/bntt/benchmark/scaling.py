@@ -14,7 +14,7 @@ QUICK_STEPS, QUICK_BATCHES = (2, 4), (2, 4)
 
 
 def run_scaling(setting: Setting, say) -> dict[str, Any]:
-    """Two lines: cost over ``T`` at one batch size, and over batch size at one ``T``.
+    """Time training over ``T`` at one batch size, and over batch sizes at one ``T``.
 
     Raises:
         RuntimeError: If a process fails.
@@ -39,7 +39,12 @@ def run_scaling(setting: Setting, say) -> dict[str, Any]:
 
 
 def line(points: list[dict[str, Any]], over: str) -> dict[str, Any]:
-    """The least-squares line, and cost per unit at the largest against the smallest."""
+    """The least-squares line through points, and whether the cost grows with the size.
+
+    Args:
+        points: Sizes and seconds, from the smallest to the largest.
+        over: The size that they differ in.
+    """
     x = [point[over] for point in points]
     y = [median(point["seconds"]) for point in points]
     slope, intercept, r2 = fit(x, y)

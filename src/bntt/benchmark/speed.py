@@ -15,7 +15,7 @@ Sample = dict[str, Any]
 
 
 def run_speed(setting: Setting, say) -> dict[str, Any]:
-    """Agreement, all samples, the table's rows, and where this package's time goes.
+    """Compare all implementations, time them, and see where this package's time goes.
 
     Raises:
         RuntimeError: If implementations disagree or one of the own environment fails.
@@ -35,6 +35,7 @@ def run_speed(setting: Setting, say) -> dict[str, Any]:
 
 
 def _rounds(setting: Setting, say) -> tuple[list[Sample], dict[str, Any]]:
+    """Time everything in turn; returns the samples, and what each process ran on."""
     samples = [
         {
             "implementation": implementation,
@@ -59,7 +60,7 @@ def _rounds(setting: Setting, say) -> tuple[list[Sample], dict[str, Any]]:
 
 
 def _measure(setting: Setting, sample: Sample, wanted: tuple[str, ...]) -> dict[str, Any]:
-    """Add one round to ``sample``; what the process ran on."""
+    """Add one round to ``sample``, and return what the process ran on."""
     variant = {k: sample[k] for k in ("precision", "layout")}
     job = setting.job(sample["implementation"], passes=wanted, **variant)
     try:
@@ -136,7 +137,7 @@ def _ratio(speed: float, best: float | None, batch_size: int) -> float | None:
 
 
 def _profiles(setting: Setting) -> dict[str, Any]:
-    """By precision and pass."""
+    """Seconds of this package's passes by part, per precision and pass."""
     found = {}
     for variant in setting.variants("bntt"):
         job = setting.job("bntt", kind="profile", **variant)

@@ -136,7 +136,7 @@ def _default_sheet(name: str) -> Path | None:
 
 
 def print_catalogue(sets: Mapping[str, Mapping[str, Any]]) -> None:
-    """What :func:`bntt.analysis.dataset_summary.catalogue` returned."""
+    """Print what sets there are, as `bntt.analysis.dataset_summary.catalogue` tells."""
     head = ("name", "kind", "channels x pixels", "classes", "train", "test", "in cache")
     rows = [
         (
@@ -160,7 +160,7 @@ def print_catalogue(sets: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def print_overview(found: Overview, sheet: str | None) -> None:
-    """What is in a set, and where its contact sheet went."""
+    """Print what is in a set, and where its contact sheet went."""
     what = (
         "frames of events, steps x (OFF, ON) x rows x columns" if found.events else "images"
     )

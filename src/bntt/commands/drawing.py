@@ -7,7 +7,10 @@ from ..machine.terminal import note, one_line
 
 
 def drawn(draw: Callable[[Path], None], path: Path) -> bool:
-    """Draw a picture beside the answer; if that fails say so, since the answer stands."""
+    """Draw a picture beside the answer; returns whether that went well.
+
+    If it did not, a line says why and the program goes on: the answer stands.
+    """
     try:
         draw(path)
     except (OSError, ValueError, MemoryError) as error:

@@ -1,4 +1,4 @@
-"""What a program says of an exception: one line for what the user can mend."""
+"""Which exceptions are the user's to mend, so that one line says enough of them."""
 
 import traceback
 from pathlib import Path

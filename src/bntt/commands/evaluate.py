@@ -77,7 +77,7 @@ def evaluate(
 
 
 def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
-    """Accuracy after every time-step, and of what it is true."""
+    """Print the accuracy after every time-step, and what it was measured on."""
     several = result.spread is not None
     seeds = f", mean ± deviation over {len(result.seeds)} encoder seeds" if several else ""
     out(f"{checkpoint} on {result.whole}{seeds}")
@@ -110,7 +110,7 @@ def _sources(commit: str) -> str:
 
 
 def bars_of(result: Evaluation) -> str:
-    """What the error bars of a figure are."""
+    """Say what the error bars of the figure are."""
     if result.spread is None:
         return f"bars: Wilson's 95 % interval for {result.images} images"
     return f"bars: deviation over {len(result.seeds)} encoder seeds"

@@ -80,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    """Run a command; what it raises becomes an exit code and a line on stderr."""
     try:
         # a command returns nothing, an early exit its code
         return app(words or ["--help"], prog_name="bntt", standalone_mode=False) or 0

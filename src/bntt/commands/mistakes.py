@@ -7,11 +7,13 @@ from pathlib import Path
 
 from ..config import Recipe, recipe_names
 
-KEYS = {field.name: field.type for field in fields(Recipe)}
+KEYS = [field.name for field in fields(Recipe)]
 
 
 def meant_overrides(words: Sequence[str]) -> str:
-    """A hint if recipe keys stand among the words as options or bare ``key=value``.
+    """Say how keys of a recipe are changed, if some stand among the words in another way.
+
+    That is as options, or as a bare ``key=value``.
 
     Args:
         words: What follows ``bntt train``.
@@ -39,7 +41,10 @@ def meant_overrides(words: Sequence[str]) -> str:
 
 
 def meant_run(given: Path) -> str:
-    """A hint where no run lies at a path: the run of that recipe, or how to train one."""
+    """Say what was probably meant by a path where no run lies; empty if nothing is known.
+
+    It may be the name of a run in ``runs``, or that of a recipe.
+    """
     by_habit = Path("runs", given.name)
     if given != by_habit and (by_habit / "recipe.toml").is_file():
         return f"Did you mean {by_habit}?"
@@ -49,7 +54,7 @@ def meant_run(given: Path) -> str:
 
 
 def _key(word: str, guess: bool) -> str | None:
-    """The key of a recipe that is meant, if one is."""
+    """The recipe's key that a word is, or probably means if guessing is allowed."""
     name = word.replace("-", "_")
     if name in KEYS:
         return name

@@ -64,7 +64,10 @@ def predict(
 
 
 def print_predictions(found: Iterable[Prediction]) -> None:
-    """The class of every picture or recording after every step; of windows the last."""
+    """Print the class of every picture or recording after every time-step.
+
+    Of a window of a recording only the last step is printed.
+    """
     for one in found:
         steps = len(one.classes)
         part = "" if one.span_ms is None else ", {} to {} ms".format(*one.span_ms)

@@ -15,13 +15,13 @@ DIGEST = 12
 
 
 def print_digests(digests: Mapping[str, str]) -> None:
-    """The beginning of each SHA-256, with the name of what it is of."""
+    """Print the beginning of each SHA-256 and the name of what it was taken of."""
     for name, sha256 in digests.items():
         out(f"{'SHA-256':10} {sha256[:DIGEST]}… {name}")
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> None:
-    """A table without lines.
+    """Print a table without lines.
 
     Args:
         head: The columns' names.

@@ -80,7 +80,12 @@ def _words(recipe: str, out: Path, overrides: Sequence[str], device: str) -> lis
 
 
 def print_training(done: dict[str, Any], next_command: list[str]) -> None:
-    """What :func:`bntt.training.train.train` returned, and the command that comes next."""
+    """Print how training ended, and the command that comes next.
+
+    Args:
+        done: What :func:`bntt.training.train.train` returned.
+        next_command: Its words.
+    """
     if done["status"] == "finished":
         accuracy = done["validation_accuracy"]
         right = "" if accuracy is None else f", validation accuracy {accuracy:.2%}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from .not_written import naming
 
 DAY = 24 * 60 * 60.0
-"""Seconds after which a leftover goes whose writer cannot be asked for."""
+"""Seconds after which a leftover is removed whose writer cannot be asked for."""
 
 _HOST = re.sub(r"[^0-9A-Za-z-]", "-", platform.node()) or "host"
 _ENDING = re.compile(r"\.(?P<host>[0-9A-Za-z-]+)\.(?P<process>\d+)\.\d+\.tmp\Z")
@@ -38,7 +38,7 @@ class replacing:  # noqa: N801 - reads as a statement
         self.path = Path(path)
 
     def __enter__(self) -> Path:
-        """Name the file to write."""
+        """Return the path of the temporary file, which the block makes and fills."""
         clear_leftovers(self.path.parent)
         ending = f"{_HOST}.{os.getpid()}.{next(_numbers)}.tmp"
         # a name may have 255 bytes, and what is in front of the ending is for people only
@@ -48,7 +48,7 @@ class replacing:  # noqa: N801 - reads as a statement
         return self.temporary
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Put it in place, or away if writing failed."""
+        """Put the temporary file in place, or remove it if the block failed."""
         try:
             with naming(self.path):
                 if isinstance(error, OSError):

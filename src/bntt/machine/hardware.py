@@ -1,4 +1,8 @@
-"""What the machine can do, by its own flags: torch calls emulated bfloat16 support."""
+"""What the processor and the GPU can do, and how the program uses them.
+
+The hardware's own flags decide: torch also says that bfloat16 is supported where it is
+emulated, and there it is slower than float32.
+"""
 
 import ctypes
 import os
@@ -10,11 +14,17 @@ from pathlib import Path
 import torch
 
 FLAGS = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx512f", "avx2")
+"""Instruction sets on which the speed depends, as Linux calls them."""
 
 
 @cache
 def processor() -> dict[str, str | int | list[str]]:
-    """Model name, cores and the instruction sets that matter here, from the system."""
+    """What the system says of the processor.
+
+    Returns:
+        ``model``, its name; ``cores``, how many threads it runs at once; ``flags``, those
+        of `FLAGS` that it has, which only Linux tells.
+    """
     entries = _cpuinfo()
     flags = entries.get("flags", entries.get("Features", "")).split()
     return {
@@ -25,7 +35,12 @@ def processor() -> dict[str, str | int | list[str]]:
 
 
 def bf16_in_hardware(device: torch.device | str = "cpu") -> bool:
-    """Whether bfloat16 convolutions run in hardware rather than emulated."""
+    """Whether bfloat16 convolutions run in hardware rather than emulated.
+
+    Args:
+        device: A GPU has it from compute capability 8.0 on, a processor with AMX or
+            AVX512-BF16.
+    """
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
@@ -34,7 +49,15 @@ def bf16_in_hardware(device: torch.device | str = "cpu") -> bool:
 
 
 def precision(wanted: str, device: torch.device | str = "cpu") -> tuple[str, str]:
-    """``"float32"`` or ``"bfloat16"`` for a recipe's ``precision``, and the reason."""
+    """The precision in which a network runs, and why.
+
+    Args:
+        wanted: A recipe's ``precision``: ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+        device: Where it runs.
+
+    Returns:
+        ``"float32"`` or ``"bfloat16"``, and the reason as half a sentence.
+    """
     if wanted != "auto":
         return wanted, "asked for"
     if bf16_in_hardware(device):
@@ -79,7 +102,7 @@ def keep_freed_memory() -> None:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """The first processor's entries in ``/proc/cpuinfo``; nothing elsewhere."""
+    """The first processor's entries in ``/proc/cpuinfo``; empty on other systems."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # another system, or one that does not tell

@@ -6,15 +6,22 @@ from contextlib import contextmanager
 from typing import Any
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Ctrl-C, a system that ends a program, a closed terminal; Windows lacks the last."""
+"""Signals that ask a program to end: Ctrl-C, the system, a closed terminal.
+
+Windows lacks the last.
+"""
 
 
 @contextmanager
 def stoppable() -> Iterator[list[int]]:
     """Collect requests to stop, so that no step is left half done.
 
-    The second one interrupts as Ctrl-C does, so that everything is put away; the third one
-    ends the program wherever it is.
+    The first request is only noted: look for it between two steps. The second one raises
+    KeyboardInterrupt, so that everything is put away; the third one ends the program
+    wherever it is.
+
+    Yields:
+        The numbers of the signals that came, empty as long as nobody asked.
     """
     asked: list[int] = []
 

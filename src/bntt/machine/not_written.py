@@ -8,12 +8,18 @@ from pathlib import Path
 
 
 class NotWritten(OSError):
-    """A file or folder that could not be written: its path is ``filename``."""
+    """A file or folder could not be written.
+
+    ``filename`` is its path, unless the message itself names it.
+    """
 
 
 @contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """Name what the block writes in the OSError that it meets; a block that only writes.
+    """Add the path to an OSError of a block that does nothing but write there.
+
+    Args:
+        path: What the block writes.
 
     Raises:
         NotWritten: With the path, which the system leaves out where a disk is full.

@@ -52,7 +52,7 @@ class Display:
         self.reported = False
 
     def __enter__(self) -> "Display":
-        """Start to show."""
+        """Show the bar, if there is a terminal to show it on."""
         if self.shown:  # a bar that is not shown leaves an empty line in older versions
             self.progress.start()
         return self
@@ -63,12 +63,12 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar on the screen as it stands."""
         if self.shown:
             self.progress.stop()
 
     def advance(self, figures: str = "", steps: int = 1) -> None:
-        """Move on by so many steps, with these figures beside the bar."""
+        """Move on by so many steps and show these figures beside the bar."""
         self.done += steps
         self.progress.update(self.task, advance=steps, figures=shown(figures))
         if not self.shown and self.due():

@@ -14,13 +14,19 @@ WORDS = (
     "alloc_failed",  # cuBLAS and cuDNN, which ask by themselves
     "storage size calculation overflowed",
 )
+"""What libraries say, in lower case, when memory has run out."""
+
 TITLE = "Out of memory"
+"""How our own messages begin."""
+
 KEYS = "Lower batch_size, num_steps or image_size"
+"""What helps in general: the keys of a recipe that decide how much memory it takes."""
+
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an exception is about memory, whichever library raised it."""
+    """Whether an exception says that memory ran out, whichever library raised it."""
     if isinstance(error, MemoryError):
         return True
     if isinstance(error, OSError):
@@ -30,7 +36,12 @@ def ran_out(error: BaseException) -> bool:
 
 
 def described(error: BaseException, remedy: str = KEYS) -> str:
-    """What was asked for, what there is, and what to do, in one or two sentences."""
+    """What was asked for, what there is, and what to do, in one or two sentences.
+
+    Args:
+        error: An exception for which `ran_out` holds.
+        remedy: What to do, as a sentence without its full stop.
+    """
     message = str(error)
     if message.startswith(TITLE):  # it has been described
         return message
@@ -43,8 +54,11 @@ def described(error: BaseException, remedy: str = KEYS) -> str:
 def fitting(remedy: str) -> Iterator[None]:
     """Say what to lower if memory runs out in the block.
 
+    Args:
+        remedy: What to do, as a sentence without its full stop.
+
     Raises:
-        MemoryError: In the place of every library's own.
+        MemoryError: In place of what the library raised, with the remedy.
     """
     try:
         yield
@@ -61,7 +75,7 @@ def free_memory() -> int | None:
 
 
 def _asked(message: str) -> str:
-    """Torch on a processor counts in bytes; NumPy and CUDA have units."""
+    """How much was asked for: PyTorch's messages say it in bytes, others' in units."""
     if size := re.search(r"tried to allocate (\d+) bytes", message):
         return f"{_size(int(size[1]))} were asked for"
     if size := re.search(r"(?:Tried|Unable) to allocate ([\d.]+) ?(\w+)", message):
@@ -72,6 +86,7 @@ def _asked(message: str) -> str:
 
 
 def _left(message: str) -> str:
+    """How much is free, on the GPU if the message is about one."""
     if size := re.search(r"of which ([\d.]+ \w+) is free", message):
         return f"{size[1]} are free on the GPU"
     if "CU" in message:  # CUDA, cuBLAS or cuDNN without numbers: not this machine's memory
@@ -81,7 +96,7 @@ def _left(message: str) -> str:
 
 
 def _free_on_machine() -> int | None:
-    """Linux tells what is available; elsewhere only how much is built in."""
+    """Bytes available on the machine; where only Linux would tell, all that is built in."""
     entries = _numbers(Path("/proc/meminfo"))
     if "MemAvailable:" in entries:
         return entries["MemAvailable:"] * 1024
@@ -92,7 +107,7 @@ def _free_on_machine() -> int | None:
 
 
 def _free_in_group() -> int | None:
-    """What a container may still take."""
+    """Bytes that the container (Linux's control group) may still take."""
     group = Path("/sys/fs/cgroup")
     try:
         most = int((group / "memory.max").read_text(encoding="ascii"))
@@ -102,7 +117,7 @@ def _free_in_group() -> int | None:
 
 
 def _free_in_limit() -> int | None:
-    """What ``ulimit -v`` leaves."""
+    """Bytes of address space that the limit of ``ulimit -v`` leaves."""
     try:
         import resource
     except ImportError:  # Windows
@@ -115,7 +130,7 @@ def _free_in_limit() -> int | None:
 
 
 def _numbers(path: Path) -> dict[str, int]:
-    """The lines of one of Linux's tables that have a name and a number."""
+    """The numbers in one of Linux's tables by their names, as in ``MemTotal: 16 kB``."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,7 +1,8 @@
-"""What must be settled before the slow imports, where this process is our command line.
+"""What must be settled before the slow imports, if this process is our command line.
 
-Importing takes seconds. Ctrl-C meanwhile has nothing to save, so the system may end the
-process as it ends any other, without a traceback from the middle of an import.
+It happens when this module is imported. Importing the rest takes seconds. Ctrl-C meanwhile
+has nothing to save, so the system may end the process as it ends any other, without a
+traceback from the middle of an import.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""JSON that every reader takes: Python alone writes and reads ``NaN`` and ``Infinity``."""
+"""JSON that every reader takes: without the ``NaN`` and ``Infinity`` that Python writes."""
 
 import json
 import math

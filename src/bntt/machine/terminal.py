@@ -1,4 +1,4 @@
-"""The two streams that people read.
+"""Printing on stdout and stderr, the two streams that people read.
 
 What cannot be shown is escaped, tables are cut for nobody, and a progress line that cannot
 be written ends no work. Everything that the program prints goes through here.
@@ -27,7 +27,7 @@ class Unheard(OSError):
 
 
 def prepare() -> None:
-    """Make both streams safe to write to; for a program, before anything else.
+    """Make both streams safe to write to. A program calls this before anything else.
 
     A letter that the terminal's encoding lacks is escaped. A stream that was closed before
     the program began leads nowhere; its number is taken, since else the next file opened
@@ -58,7 +58,7 @@ def shown(text: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """The message, on one line, that ends like a sentence."""
+    """The message of an exception on one line, ending as a sentence does."""
     message = str(error)
     if isinstance(error, OSError) and error.strerror:  # from the system: "[Errno 13] ..."
         message = (
@@ -115,7 +115,7 @@ class Beside(Console):
 
 
 def finish() -> bool:
-    """Write what still waits, and whether that went well.
+    """Write what still waits in both streams; returns whether the answer was written.
 
     A stream that cannot be written is led nowhere, since Python would try once more when
     it ends and then change the exit code.

@@ -17,8 +17,14 @@ MOST, MOST_EVENTS = 200, 30
 FEW = 20
 """Classes that still go below one another; more are laid out in blocks side by side."""
 EXAMPLES = 10
+"""Images of a class, or frames of a recording, that stand side by side."""
+
 GAP = 2
+"""Pixels between tiles."""
+
 MARGIN = 16
+"""Pixels around everything."""
+
 LINE = 18
 """Pixels from one line of text to the next."""
 LONGEST = 26
@@ -81,13 +87,13 @@ def event_sheet(rows: Rows, path: str | Path, title: str, step: str = "") -> Non
 
 
 def _full(counts: list[np.ndarray]) -> float:
-    """Events in a step at a pixel that are drawn in full colour: few have more."""
+    """How many events in a step at a pixel are drawn in full colour: few have more."""
     there = np.concatenate([recording[recording > 0] for recording in counts])
     return max(1.0, np.percentile(there, 95)) if len(there) else 1.0
 
 
 def _scales(full: float, steps: int) -> list[tuple[str, np.ndarray]]:
-    """What the colours of frames and time surface mean, with a sample of each."""
+    """What the colours of frames and of the time surface mean, with samples as RGB."""
     most = ceil(full)
     some = sorted({1, max(1, round(most / 2)), most})
     ago = sorted({0, steps // 3, steps - 1})

@@ -8,10 +8,13 @@ from typing import Any
 from .target import new_figure, save
 
 Interval = tuple[float, float]
-"""From here to there."""
+"""Lower and upper end, as shares in [0, 1]."""
+
 Curve = tuple[Sequence[float], Sequence[float] | Sequence[Interval] | None]
-"""Mean per time-step, and its spread or the interval around it, as shares in [0, 1]; None
-where nobody knows how far off the mean may be."""
+"""A mean per time-step and how far off it may be, as shares in [0, 1].
+
+That is its standard deviation, the interval around it, or None where nobody knows.
+"""
 
 MARKERS = "os^DvPX*"
 """One for each curve, so that nobody needs to tell colours apart."""
@@ -25,7 +28,7 @@ def accuracy_over_time(
     """Draw accuracy against the number of time-steps that were waited for.
 
     Args:
-        curves: Mean and spread or interval per time-step, by the name of the curve.
+        curves: By the name that stands in the legend.
         path: Where the picture goes; its ending names the format.
         title: Above the axes.
         bars: What the error bars are, to be said below the axes.
@@ -63,7 +66,7 @@ def accuracy_over_time(
 
 
 def _lengths(mean: Sequence[float], spread: Sequence[Any]) -> list[list[float]]:
-    """How far the bars go down and up, in per cent."""
+    """How far the bars go down and up from the mean, in per cent."""
     ends = [
         bar if isinstance(bar, tuple | list) else (share - bar, share + bar)
         for share, bar in zip(mean, spread, strict=True)

@@ -38,7 +38,7 @@ def run_time(job: Job) -> dict[str, Any]:
 
 
 def run_memory(job: Job) -> dict[str, Any]:
-    """Peak resident memory of training steps, after a small one."""
+    """Peak resident memory of two training steps, after a small one, in bytes."""
     network = make(job)
     measure.passes(replace(job, batch_size=2), network)["training"]()
     training = measure.passes(job, network)["training"]
@@ -48,7 +48,7 @@ def run_memory(job: Job) -> dict[str, Any]:
 
 
 def run_profile(job: Job) -> dict[str, Any]:
-    """Seconds of each pass by what they go to."""
+    """Seconds of each pass by the part of the network in which they are spent."""
     network = make(job)
     ways = measure.passes(job, network)
     return {"profile": {k: profiling.profile(ways[k], network) for k in job.passes}}
@@ -80,7 +80,7 @@ def main(text: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what is installed beside it."""
+    """The versions of Python and of the libraries that decide the speed."""
     found = {"python": sys.version.split()[0]}
     for name in ("torch", "numba", "numpy", "spikingjelly"):
         try:

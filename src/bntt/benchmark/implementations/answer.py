@@ -13,7 +13,12 @@ Case = dict[str, Any]
 
 
 def answer(network, case: Case, job: Job) -> dict[str, Any]:
-    """Logits, gradients and each layer's spikes on the same inputs, in ``job.wide``."""
+    """Logits, gradients and each layer's spikes on the same inputs, in ``job.wide``.
+
+    Returns:
+        ``inference`` and ``logits`` [N, K], in evaluation and in training; ``grads``, of
+        all weights; ``stages``, the spikes [T, N, ...] of every layer on its own input.
+    """
     network.load({k: v.to(job.wide) for k, v in case["state"].items()})
     spikes = case["spikes"].to(job.wide)
     network.train(False)

@@ -10,7 +10,7 @@ from .job import Job
 
 
 class Network:
-    """A :class:`bntt.VGG` behind the face that all implementations share."""
+    """A :class:`bntt.VGG` behind the interface that all implementations share."""
 
     def __init__(self, job: Job) -> None:
         self.net = VGG(
@@ -30,7 +30,7 @@ class Network:
         return self.net(x)
 
     def train(self, mode: bool) -> None:
-        """Batch statistics or running ones."""
+        """Choose batch statistics, or running ones if false."""
         self.net.train(mode)
 
     def load(self, state: dict[str, Tensor]) -> None:
@@ -38,7 +38,7 @@ class Network:
         self.net.load_state_dict(state)
 
     def weights(self) -> list[Tensor]:
-        """Of all convolutions and linear layers, in order."""
+        """The weights of all convolutions and linear layers, in order."""
         layers = (*self.net.convs, self.net.hidden, self.net.output)
         return [layer.get_parameter("weight") for layer in layers]
 

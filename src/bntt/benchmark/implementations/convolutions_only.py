@@ -23,13 +23,13 @@ class Layers:
         self.runs = [self._prepare(layer, first=i == 0) for i, layer in enumerate(layers)]
 
     def inference(self) -> None:
-        """Forward."""
+        """Run every layer forward."""
         with torch.inference_mode():
             for forward, weight, x, _ in self.runs:
                 forward(x, weight)
 
     def training(self) -> None:
-        """Forward, and backward to weights and inputs (not to the image)."""
+        """Run every layer forward, and backward to weights and inputs (not the image)."""
         for forward, weight, x, grad in self.runs:
             wanted = [weight, x] if x.requires_grad else [weight]
             torch.autograd.grad(forward(x, weight), wanted, grad)

@@ -70,7 +70,7 @@ class Job:
         return torch.float64 if self.precision == "float64" else torch.float32
 
     def autocast(self) -> torch.autocast:
-        """bfloat16 where it is asked for."""
+        """A context in which layers compute in bfloat16, if that is asked for."""
         enabled = self.precision == "bfloat16"
         return torch.autocast("cpu", torch.bfloat16, enabled=enabled)
 
@@ -85,7 +85,7 @@ class Job:
             channels = int(entry)
 
     def linears(self) -> tuple[Layer, Layer]:
-        """The hidden linear layer and the one that reads out."""
+        """The hidden linear layer, and the one in front of the read-out."""
         last = list(self.convolutions())[-1]
         side = 1 if self.global_pool else last.size // (2 if last.pooled else 1)
         hidden = Layer(last.outputs * side**2, self.hidden, 0, False)
@@ -96,13 +96,13 @@ class Job:
         return self.hidden + sum(c.outputs * c.size**2 for c in self.convolutions())
 
     def images(self) -> Tensor:
-        """Made-up normalised images in this job's layout."""
+        """Made-up normalised images [N, C, H, W] in this job's layout, always the same."""
         shape = (self.batch_size, self.in_channels, self.image_size, self.image_size)
         images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         return images.to(self.wide).contiguous(memory_format=self.memory_format)
 
     def labels(self) -> Tensor:
-        """Made-up labels."""
+        """Made-up labels, int64 [N]."""
         return torch.arange(self.batch_size) % self.num_classes
 
 

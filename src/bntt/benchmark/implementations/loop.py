@@ -8,11 +8,11 @@ from .job import Job, Layer, poisson
 
 
 class Fire(torch.autograd.Function):
-    """A step forward, a triangle backward."""
+    """A step at 0 forward, a triangle for its derivative backward."""
 
     @staticmethod
     def forward(ctx, u, height):
-        """1 above 0."""
+        """1 where ``u`` is above 0, else 0."""
         ctx.save_for_backward(u)
         ctx.height = height
         return (u > 0).to(u.dtype)
@@ -41,7 +41,7 @@ class Layers(nn.Module):
             nn.init.xavier_uniform_(weight, gain=2)
 
     def weights(self) -> list[Tensor]:
-        """Of all convolutions and linear layers, in order."""
+        """The weights of all convolutions and linear layers, in order."""
         layers = (*self.convs, self.hidden, self.output)
         return [layer.get_parameter("weight") for layer in layers]
 
@@ -80,7 +80,7 @@ class Layers(nn.Module):
 
 
 class Network:
-    """:class:`Layers` behind the face that all implementations share."""
+    """:class:`Layers` behind the interface that all implementations share."""
 
     def __init__(self, job: Job) -> None:
         self.net = Layers(job).to(job.wide)
@@ -92,7 +92,7 @@ class Network:
         return self.net(x)
 
     def train(self, mode: bool) -> None:
-        """Batch statistics or running ones."""
+        """Choose batch statistics, or running ones if false."""
         self.net.train(mode)
 
     @torch.no_grad()
@@ -107,7 +107,7 @@ class Network:
                     getattr(norm, key).copy_(state[f"layers.{i}.norm.{key}"][t])
 
     def weights(self) -> list[Tensor]:
-        """Of all convolutions and linear layers, in order."""
+        """The weights of all convolutions and linear layers, in order."""
         return self.net.weights()
 
     def stage(self, i: int, x: Tensor) -> Tensor:

@@ -37,10 +37,16 @@ def passes(job: Job, network) -> dict[str, Callable[[], None]]:
 
 
 def seconds(one_pass: Callable[[], None], at_least: float) -> tuple[list[float], float]:
-    """How long passes take, after some that warm up, until ``at_least`` is used up.
+    """Time passes, after some that warm up, until they have taken long enough.
 
-    Also the share of the machine's processors that others took meanwhile: where it is not
-    near 0, the numbers are not this implementation's.
+    Args:
+        one_pass: What is timed.
+        at_least: Seconds that all passes together take; even with 0 there is one pass.
+
+    Returns:
+        The seconds of every pass, and the share of the machine's processors, in [0, 1],
+        that other processes took meanwhile. Where that is not near 0, the seconds are not
+        this implementation's.
     """
     for _ in range(WARM_UP):
         one_pass()

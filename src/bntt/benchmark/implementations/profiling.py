@@ -59,7 +59,7 @@ def by_part(events) -> dict[str, float]:
 
 
 def part_of(event) -> str | None:
-    """The encoder if the operation runs inside it, else the innermost part."""
+    """The part in which an operation runs: the encoder if that, else the innermost."""
     part = None
     while event is not None:
         found = WHERE.get(event.name)

@@ -7,7 +7,7 @@ from .job import Job, Layer, poisson
 
 
 class Network:
-    """Multi-step modules behind the face that all implementations share."""
+    """Multi-step modules behind the interface that all implementations share."""
 
     def __init__(self, job: Job) -> None:
         from spikingjelly.activation_based import functional, layer  # pyright: ignore
@@ -36,7 +36,7 @@ class Network:
         return self.net(self._laid_out(x)).mean(0)
 
     def train(self, mode: bool) -> None:
-        """Batch statistics or running ones."""
+        """Choose batch statistics, or running ones if false."""
         self.net.train(mode)
 
     @torch.no_grad()
@@ -51,7 +51,7 @@ class Network:
                     getattr(norm, key).copy_(state[f"layers.{i}.norm.{key}"][t])
 
     def weights(self) -> list[Tensor]:
-        """Of all convolutions and linear layers, in order."""
+        """The weights of all convolutions and linear layers, in order."""
         return [
             m.weight for m in self.net.modules() if isinstance(m, (nn.Conv2d, nn.Linear))
         ]
