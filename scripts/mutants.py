@@ -224,9 +224,9 @@ BUGS = {
         ("a border on one side", "(size - side) // 2", "(size - side)"),
         ("more events in the last frames", "counts[:more] += 1", "counts[len(counts) - more :] += 1"),
     ],
-    ("data/events/survey.py", "test_recordings.py test_events_eventfolder.py"): [
+    ("data/events/recording.py", "test_recordings.py test_events_eventfolder.py"): [
         ("a window that is not full", "number[number < count]", "number"),
-        ("half a window too many", "+ 1) // window_us", "+ window_us) // window_us"),
+        ("half a window too many", "+ 1) // length_us", "+ length_us) // length_us"),
     ],
     ("data/events/windows.py", "test_events_eventfolder.py"): [
         ("windows from time 0", "range(first, first + count", "range(0, count"),
@@ -257,7 +257,7 @@ BUGS = {
         ("a taller half above", "(self.image_size - height) // 2", "(self.image_size - height + 1) // 2"),
         ("old digits scaled", "min(NATIVE.get(dataset, image_size), image_size)", "image_size"),
     ],
-    ("pictures.py", "test_pictures.py"): [
+    ("data/single_file.py", "test_pictures.py"): [
         ("all of the square filled", "geometry.inner, white", "(geometry.image_size,) * 2, white"),
         ("white forgotten", "white=geometry.white)", "white=0)"),
     ],

@@ -23,7 +23,7 @@ FLOORS = [  # a room may import only from floors below its own
     {"machine"},
     {"ops", "config"},
     {"layers", "data"},
-    {"pictures", "recordings", "report"},
+    {"report"},
     {"networks"},
     {"runs", "interchange"},
     {"analysis", "benchmark"},

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bntt.config import Recipe, load_recipe
-from bntt.config.recipe import EVENTS, FOLDED, GREY, PIECES
+from bntt.config.recipe import PIECES
+from bntt.config.sets import EVENTS, FOLDED, GREY
 from bntt.data import NAMES
 
 FIELDS = {field.name: field.type for field in dataclasses.fields(Recipe)}
@@ -71,7 +72,7 @@ def a_value(kind):
 @settings(deadline=None, max_examples=50)
 @given(values=st.fixed_dictionaries({name: a_value(kind) for name, kind in FIELDS.items()}))
 def test_what_is_written_is_read_back_equal(tmp_path_factory, values):
-    values |= {"batch_size": 2}
+    values |= {"batch_size": 2, "white": 254 + values["white"]}
     events = values["dataset"] in EVENTS
     if events or values["dataset"] in GREY:
         values["normalize"] = "own"

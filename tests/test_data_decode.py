@@ -12,10 +12,9 @@ from made_up_images import pixels, write_image
 from PIL import Image
 
 from bntt.data.images import cached as decoding
-from bntt.data.images.cached import mean_and_deviation
 from bntt.data.images.file import decode, header
-from bntt.data.statistics import moments
-from bntt.pictures import read_picture
+from bntt.data.single_file import read_picture
+from bntt.data.statistics import mean_and_deviation, moments
 
 
 def saved(path, mode, seed=1, **kind):

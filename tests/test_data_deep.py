@@ -14,7 +14,7 @@ from PIL import Image
 from bntt.data.geometry import Geometry
 from bntt.data.images.file import decode, read
 from bntt.data.images.levels import as_bytes, few_levels
-from bntt.pictures import read_as_trained
+from bntt.data.single_file import read_as_trained
 
 GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6
 """Colour types of PNG."""

@@ -10,7 +10,7 @@ from file_systems import LINUX
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bntt.config.recipe import FOLDED
+from bntt.config.sets import FOLDED
 from bntt.data import load
 from bntt.data.splits import SPLITS, names_sha256, refuse_split, split
 
@@ -94,7 +94,7 @@ def test_a_split_must_be_named():
     )
     with pytest.raises(ValueError, match=expected + "CIFAR10-DVS .*cannot be compared"):
         split("none", LABELS, 0)
-    with pytest.raises(ValueError, match="unknown split 'random', did you mean 'random-90"):
+    with pytest.raises(ValueError, match="Unknown split 'random'. Did you mean 'random-90"):
         split("random", LABELS, 0)
 
 

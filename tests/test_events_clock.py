@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from made_up_events import aedat2, aedat3, make_up, nmnist, rows, take, write
 
 from bntt.data import load
-from bntt.data.dataset import Wanted
 from bntt.data.events import read_aedat2, read_aedat3, read_nmnist, read_npz
 from bntt.data.events.clock import Faults, settle
 from bntt.data.events.files.codec import unwrap
 from bntt.data.events.frames import to_frames
-from bntt.data.single_file import parts_of
+from bntt.data.geometry import Geometry
+from bntt.data.options import DataOptions
+from bntt.data.single_file import read_parts
 
 A_FILE = Path("a.npz")
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -282,8 +283,8 @@ def test_an_event_far_from_all_others_at_an_end_is_said(tmp_path, first, wanted)
 def test_prediction_says_what_was_wrong_with_a_clock(tmp_path):
     t = np.arange(200) * 10
     path = write(tmp_path / "own.bs2", nmnist(at(np.concatenate([t[:100], t[:100]]))))
-    wanted = Wanted(num_steps=2, image_size=128)
-    (part,) = parts_of(path, "eventfolder", wanted)
+    geometry = Geometry(channels=2, image_size=128)
+    (part,) = read_parts(path, "eventfolder", DataOptions(num_steps=2), geometry)
     assert part.note == (
         "Clocks set back, where time was taken to go on in the order recorded: "
         "1, in own.bs2."

@@ -12,10 +12,11 @@ from fuzzing import CASES, damaged
 from made_up_events import aedat2, aedat3, make_up, nmnist, npz, npz_table, write
 from test_events_aedat4 import THREE_EVENTS
 
-from bntt.data.dataset import Wanted
 from bntt.data.events.clock import settle
 from bntt.data.events.files import read_recording
-from bntt.data.single_file import parts_of
+from bntt.data.geometry import Geometry
+from bntt.data.options import DataOptions
+from bntt.data.single_file import read_parts
 
 EVENTS = make_up(60, width=34, height=34)
 
@@ -87,10 +88,11 @@ def test_a_damaged_recording_is_read_or_refused(tmp_path, name):
 def test_frames_of_a_damaged_recording_hold_its_events_or_it_is_refused(
     tmp_path, name, frames
 ):
-    wanted = Wanted(num_steps=4, image_size=8, frames=frames)
+    options = DataOptions(num_steps=4, frames=frames)
+    geometry = Geometry(channels=2, image_size=8)
     for data in damaged(FILES[name], cases=CASES // 2, seed=1):
         path = write(tmp_path / name, data)
-        parts, why = tried(parts_of, path, "eventfolder", wanted)
+        parts, why = tried(read_parts, path, "eventfolder", options, geometry)
         if parts is None:
             assert str(path) in why
             continue

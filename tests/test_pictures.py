@@ -11,7 +11,7 @@ from present import present
 
 from bntt.data import load
 from bntt.data.geometry import Geometry, bordered
-from bntt.pictures import read_as_trained, read_picture
+from bntt.data.single_file import read_as_trained, read_picture
 
 
 def saved(path, pixels, factor=1, **options):

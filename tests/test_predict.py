@@ -10,7 +10,7 @@ from PIL import Image
 from bntt import vgg5
 from bntt.analysis.predict import Prediction, predict
 from bntt.data import load
-from bntt.pictures import read_picture
+from bntt.data.single_file import read_picture
 
 
 def network(encoder="direct", **config):

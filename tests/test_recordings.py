@@ -18,9 +18,10 @@ from bntt.config import Recipe
 from bntt.data import load
 from bntt.data.events.frames import to_frames
 from bntt.data.geometry import Geometry
+from bntt.data.options import DataOptions
+from bntt.data.single_file import read_parts
 from bntt.networks import checkpoint
 from bntt.networks.checkpoint import load as load_network
-from bntt.recordings import read_parts
 from bntt.runs.folder import RunFolder
 
 SIZE = 32
@@ -42,6 +43,12 @@ def recipe(dataset="eventfolder", **changes):
     return Recipe(**(values | changes))
 
 
+def parts_of(path, recipe, size, geometry=None):
+    """The samples of a recording, for a network of frames of `size` without a border."""
+    geometry = geometry or Geometry(channels=2, image_size=size)
+    return read_parts(path, recipe.dataset, DataOptions.of(recipe), geometry)
+
+
 def frames_loaded(name, folder, wanted):
     data = load(name, folder, num_steps=3, image_size=SIZE, **wanted)
     both = torch.cat([data.train_images, data.test_images])
@@ -54,7 +61,7 @@ def test_a_recordings_frames_are_those_that_its_set_would_hold(tmp_path, name, f
     write_set, wanted = SETS[name]
     made = write_set(tmp_path)
     own = recipe(name, frames=frames, **wanted)
-    parts = [part for file in made for part in read_parts(tmp_path / file, own, SIZE)]
+    parts = [part for file in made for part in parts_of(tmp_path / file, own, SIZE)]
     found = sorted(part.frames.tobytes() for part in parts)
     assert found == frames_loaded(name, tmp_path, wanted | {"frames": frames})
     assert (len(found) > len(made)) == ("window_ms" in wanted)
@@ -63,14 +70,14 @@ def test_a_recordings_frames_are_those_that_its_set_would_hold(tmp_path, name, f
 def test_arrays_of_a_published_set_have_its_sensor(tmp_path):
     events = make_up(width=20, height=20)  # in one corner of 128x128
     write(tmp_path / "own.npz", npz(events))
-    (part,) = read_parts(tmp_path / "own.npz", recipe("cifar10dvs"), 128)
+    (part,) = parts_of(tmp_path / "own.npz", recipe("cifar10dvs"), 128)
     assert part.frames[:, :, :20, :20].sum() == len(events) == part.frames.sum()
 
 
 def test_windows_begin_at_the_first_event_and_skip_those_that_are_empty(tmp_path):
     at = [70, 80, 3_000, 4_069, 4_500]  # microseconds; windows begin at 70, 1070, ...
     write(tmp_path / "own.bs2", nmnist(dataclasses.replace(make_up(5), t=np.array(at))))
-    parts = read_parts(tmp_path / "own.bs2", recipe(window_ms=1), SIZE)
+    parts = parts_of(tmp_path / "own.bs2", recipe(window_ms=1), SIZE)
     assert [part.span_ms for part in parts] == [(0, 1), (2, 3), (3, 4)]
     assert [int(part.frames.sum()) for part in parts] == [2, 1, 1]
 
@@ -78,7 +85,7 @@ def test_windows_begin_at_the_first_event_and_skip_those_that_are_empty(tmp_path
 def test_a_clock_that_jumps_costs_no_more_than_its_events(tmp_path):
     at = np.array([0, 10, 999, 1 << 50])
     write(tmp_path / "own.npz", npz(dataclasses.replace(make_up(4), t=at)))
-    (part,) = read_parts(tmp_path / "own.npz", recipe(window_ms=1), SIZE)
+    (part,) = parts_of(tmp_path / "own.npz", recipe(window_ms=1), SIZE)
     assert part.span_ms == (0, 1)
     assert int(part.frames.sum()) == 3
 
@@ -120,7 +127,7 @@ def test_the_networks_answer_is_that_to_the_frames(run, tmp_path, capsys):
     found = answered(predict_run(folder, files, quiet=True))
     assert len({one.probabilities for one in found}) == 2, "a network that sees nothing"
     for file, one in zip(files, found, strict=True):
-        (part,) = read_parts(file, recipe(), SIZE)
+        (part,) = parts_of(file, recipe(), SIZE)
         expected = predict(net, torch.from_numpy(part.frames), file=str(file))
         assert one == expected
         assert one.span_ms is None
@@ -161,14 +168,14 @@ def test_a_recording_is_of_the_sensor_that_the_recipe_or_the_network_names(tmp_p
         write(tmp_path / "own.bin", nmnist(events)),
     ):
         wanted = to_frames(dataclasses.replace(events, width=240, height=180), 3, SIZE)[0]
-        (part,) = read_parts(file, recipe(sensor="240x180"), SIZE)
+        (part,) = parts_of(file, recipe(sensor="240x180"), SIZE)
         assert np.array_equal(part.frames, wanted)
         geometry = Geometry(channels=2, image_size=SIZE, sensor="240x180")
-        assert read_parts(file, recipe(), SIZE, geometry)[0].note == part.note == ""
-        (part,) = read_parts(file, recipe(), SIZE, geometry)
+        assert parts_of(file, recipe(), SIZE, geometry)[0].note == part.note == ""
+        (part,) = parts_of(file, recipe(), SIZE, geometry)
         assert np.array_equal(part.frames, wanted)
     write(tmp_path / "own.bin", nmnist(own))
-    (part,) = read_parts(tmp_path / "own.bin", recipe(sensor="99x99", outside="drop"), SIZE)
+    (part,) = parts_of(tmp_path / "own.bin", recipe(sensor="99x99", outside="drop"), SIZE)
     assert part.note.startswith("Events outside the sensor, dropped: ")
 
 
@@ -190,7 +197,7 @@ def test_a_stray_event_does_not_shrink_all_others(tmp_path):
     stray = dataclasses.replace(events, y=np.where(np.arange(40) == 7, 999, events.y))
     path = write(tmp_path / "own.npz", npz(stray))
     with pytest.raises(ValueError, match=rf"{path}: .*x1000 .* stay within \d+x\d+\."):
-        read_parts(path, recipe(), SIZE)
+        parts_of(path, recipe(), SIZE)
 
 
 def refusal(capsys, *words):
@@ -229,6 +236,6 @@ def test_a_recording_for_arrays_with_a_border_is_counted_within_it(tmp_path):
         data = load("npz", mine, image_size=20)
         path = write(tmp_path / f"{k}.bin", nmnist(events))
         own = recipe("npz", image_size=20)
-        (part,) = read_parts(path, own, 20, data.geometry)
+        (part,) = parts_of(path, own, 20, data.geometry)
         rows = slice(2, 17) if k else slice(None)
         assert np.array_equal(part.frames[:, :, rows], data.test_images[0, :, :, rows])

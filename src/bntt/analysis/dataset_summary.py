@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import Dataset, load
+from ..data import DataOptions, Dataset, load
 from ..data.cache import cache_folder, verify
 from ..data.catalogue import CATALOGUE
 from ..data.originals import Originals
@@ -54,15 +54,15 @@ class Overview:
 
 
 def load_whole(
-    name: str, root: Path | None, *, verify_files: bool = False, **wanted: Any
+    name: str, root: Path | None, options: DataOptions, *, verify_files: bool = False
 ) -> tuple[Dataset, str]:
     """Load a set, saying how it goes, and verify its cache if it has one.
 
     Args:
         name: One of ``bntt.data.NAMES``.
         root: Where it lies; if omitted, the cache, into which it may be downloaded.
+        options: What of it is wanted.
         verify_files: Whether to read the files again that the cache was made of.
-        wanted: As for `bntt.data.load`.
 
     Returns:
         The set, and in words what was compared with what.
@@ -75,7 +75,7 @@ def load_whole(
     """
     if root is None and name in CATALOGUE and CATALOGUE[name].signs:
         CATALOGUE[name].check_obtainable(cache_folder())
-    data = load(name, root, quiet=False, **wanted)
+    data = load(name, root, options, quiet=False)
     if data.cache is None:
         return data, "every file was read just now"
     with Beside().status("Checking the cache"):  # gigabytes take seconds

@@ -11,12 +11,12 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from ..config import Recipe
+from ..data import DataOptions
 from ..data.geometry import Geometry, recalled
+from ..data.single_file import read_as_trained, read_parts
 from ..machine.progress import Display
 from ..machine.terminal import one_line
 from ..networks.network import Network
-from ..pictures import read_as_trained
-from ..recordings import read_parts
 from ..runs.folder import RunFolder
 from ..runs.opened import best, untrained
 from .answers import refuse_nonfinite
@@ -184,15 +184,15 @@ def _reader(
     Raises:
         ValueError: If recordings are to be inverted.
     """
+    geometry, doubt = _geometry(net, recipe)
     if net.encoder_name != "events":
-        geometry, doubt = _geometry(net, recipe)
         return lambda file: _picture(file, geometry, doubt, invert)
     if invert:
         raise ValueError(
             "--invert exchanges light and dark in pictures, but this network takes "
             "recordings of an event camera. Leave it out."
         )
-    return lambda file: _recording(file, net, recipe)
+    return lambda file: _recording(file, recipe, geometry)
 
 
 def _picture(
@@ -202,8 +202,9 @@ def _picture(
     yield pixels, {"note": " ".join(filter(None, (note, doubt)))}
 
 
-def _recording(file: str | Path, net: Network, recipe: Recipe) -> Iterator[Sample]:
-    for part in read_parts(file, recipe, net.image_size, net.geometry):
+def _recording(file: str | Path, recipe: Recipe, geometry: Geometry) -> Iterator[Sample]:
+    options = DataOptions.of(recipe)
+    for part in read_parts(file, recipe.dataset, options, geometry):
         yield torch.from_numpy(part.frames), {"span_ms": part.span_ms, "note": part.note}
 
 

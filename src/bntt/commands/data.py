@@ -81,25 +81,26 @@ def data(
     if name == "list":
         return _list(as_json)
     from ..analysis.dataset_summary import draw, load_whole, overview
+    from ..data import DataOptions
 
     if sheet:
         from ..report import check_target
 
         check_target(sheet)  # now rather than after the work
-    loaded, checked = load_whole(
-        name,
-        root,
-        verify_files=verify,
-        split=split,
-        split_seed=split_seed,
-        num_steps=num_steps,
-        image_size=image_size,
-        white=white,
-        frames=frames,
-        window_ms=window_ms,
-        sensor=sensor,
-        outside=outside,
-    )
+    # words as they were typed, which `DataOptions` checks
+    wanted: dict[str, Any] = {
+        "split": split,
+        "split_seed": split_seed,
+        "num_steps": num_steps,
+        "image_size": image_size,
+        "white": white,
+        "frames": frames,
+        "window_ms": window_ms,
+        "sensor": sensor,
+        "outside": outside,
+    }
+    options = DataOptions(**wanted)
+    loaded, checked = load_whole(name, root, options, verify_files=verify)
     found = overview(loaded, checked)
     target = sheet or _default_sheet(name)
     made = str(target) if target and drawn(partial(draw, loaded), target) else None

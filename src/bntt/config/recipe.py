@@ -4,14 +4,9 @@ import json
 from dataclasses import dataclass, fields
 from typing import Literal, no_type_check
 
+from .sets import EVENTS, FOLDED, GREY, FrameRule, OutsideRule, SetName, SplitName
 from .values import RANGES, checked, sensor_sides
 
-GREY = ("digits", "mnist", "fashion-mnist")
-EVENTS = ("digits-dvs", "nmnist", "dvs-gesture", "cifar10dvs", "eventfolder")
-RECORDED = EVENTS[1:]
-"""Sets of recordings in files."""
-FOLDED = ("digits", "digits-dvs")
-"""Sets without a test set of their own, divided into five folds."""
 PIECES = ("rows", "pixels", "permuted")
 
 
@@ -26,11 +21,7 @@ class Recipe:
             never for either.
     """
 
-    dataset: Literal[
-        "digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "tiny-imagenet",
-        "digits-dvs", "nmnist", "dvs-gesture", "cifar10dvs", "imagefolder", "eventfolder",
-        "npz",
-    ]  # fmt: skip
+    dataset: SetName
     """``imagefolder``, ``eventfolder`` and ``npz`` are files of the user's own."""
     arch: Literal["vgg5", "vgg7", "vgg9", "vgg11", "seq", "seq-long"]
     num_steps: int
@@ -80,7 +71,7 @@ class Recipe:
     """Mean and deviation: the set's own, or those the authors use for both CIFAR sets."""
     validation: int = 0
     """Training images held out, stratified and named by ``seed``; 0 trains on all."""
-    split: Literal["none", "random-90-10", "first-900-train", "first-100-test"] = "none"
+    split: SplitName = "none"
     """Which images are the test set, where a set has no official one."""
     split_seed: int = 0
     """Of a random ``split``; apart from ``seed``, so that seeds share a test set."""
@@ -91,14 +82,14 @@ class Recipe:
     white: int = 0
     """``imagefolder`` and ``npz``: the value that means white in pictures of more than 8
     bits a sample, such as 4095; 0 for the most that a file's own kind of numbers holds."""
-    frames: Literal["time", "count"] = "time"
+    frames: FrameRule = "time"
     """Events: frames of equal time, or of equally many events."""
     window_ms: int = 0
     """``eventfolder``: cut recordings into samples of so many milliseconds; 0 for none."""
     sensor: str = ""
     """``eventfolder``: width and height, such as ``"240x180"``, of the sensor of files that
     do not say it; empty for what their kind implies."""
-    outside: Literal["refuse", "drop"] = "refuse"
+    outside: OutsideRule = "refuse"
     """Recordings: what to do with events outside the sensor; ``drop`` counts them."""
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

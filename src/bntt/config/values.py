@@ -41,7 +41,11 @@ RANGES: dict[str, tuple[Any, str]] = {
     "permutation": _SEED,
     "split_seed": _SEED,
     "image_size": _NOT_NEGATIVE,
-    "white": (lambda value: 0 <= value < 2**16, "lie in [0, 65535]"),
+    "white": (
+        lambda value: value == 0 or 255 <= value < 2**16,
+        "be 0 or, as the value that means white in pictures of more than 8 bits, lie in "
+        "[255, 65535]",
+    ),
     "window_ms": _NOT_NEGATIVE,
     "leak": (
         lambda value: 0 <= value <= 1,

@@ -1,13 +1,13 @@
 """Image and event sets, whole and in memory or memory-mapped, as the networks take them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..choices import one_of
-from ..config.recipe import FOLDED, RECORDED
-from ..config.values import sensor_sides
-from .dataset import Dataset, Images, Wanted
-from .images.levels import LEAST, MOST
+from .dataset import Dataset, Images
+from .options import DataOptions, Request, refuse_root
 from .sets.cifar import load_cifar10, load_cifar100
 from .sets.cifar10_dvs import load_cifar10_dvs
 from .sets.digits import load_digits
@@ -20,9 +20,9 @@ from .sets.nmnist import load_nmnist
 from .sets.npz import load_npz
 from .sets.tiny_imagenet import load_tiny_imagenet
 
-__all__ = ["NAMES", "Dataset", "Images", "load"]
+__all__ = ["NAMES", "DataOptions", "Dataset", "Images", "load"]
 
-LOADERS: dict[str, Callable[[Path | None, Wanted], Dataset]] = {
+LOADERS: dict[str, Callable[[Request], Dataset]] = {
     "digits": load_digits,
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,
@@ -38,28 +38,16 @@ LOADERS: dict[str, Callable[[Path | None, Wanted], Dataset]] = {
     "npz": load_npz,
 }
 NAMES = tuple(LOADERS)
-DEEP = ("imagefolder", "npz")
-"""Sets whose files may have more than 8 bits a sample."""
-SHIPPED = ("digits", "digits-dvs")
-"""Sets that lie in no folder."""
 
 
 def load(
     name: str,
     root: str | Path | None = None,
+    options: DataOptions | None = None,
     *,
-    fold: int = 0,
-    num_steps: int = 10,
-    image_size: int = 0,
-    frames: str = "time",
-    window_ms: int = 0,
-    sensor: str = "",
-    outside: str = "refuse",
-    white: int = 0,
-    split: str = "none",
-    split_seed: int = 0,
     download: bool = True,
     quiet: bool = True,
+    **named: Any,
 ) -> Dataset:
     """Load an image or event set by name.
 
@@ -69,89 +57,27 @@ def load(
             the official archive where that is read directly. If omitted, the cache:
             ``$BNTT_DATA``, else the platform's cache folder. Sets that ship with a
             package take none.
-        fold: Which of the five folds of ``digits`` and ``digits-dvs`` becomes the test
-            set, 0 to 4.
-        num_steps: Events: frames per recording, ``T``.
-        image_size: Side of the images or frames in pixels; 0 for the set's own.
-        frames: Events: ``"time"`` divides a recording into equal times, ``"count"`` into
-            equal numbers of events.
-        window_ms: ``eventfolder``: cut recordings into samples of so many milliseconds; 0
-            takes each recording as one.
-        sensor: ``eventfolder``: width and height, such as ``"240x180"``, of the sensor of
-            files that do not say it; if omitted, what their kind implies.
-        outside: Recordings: ``"refuse"`` events outside the sensor, or ``"drop"`` and
-            count them.
-        white: ``imagefolder`` and ``npz``: the value that means white, and becomes 255, in
-            pictures of more than 8 bits; 0 for the most that a file's own kind of numbers
-            holds.
-        sensor: ``eventfolder``: width and height, such as ``"240x180"``, of the sensor of
-            files that do not say it (``.bin``, ``.bs2``, ``.npz``).
-        outside: Recordings: ``"refuse"`` events outside the sensor, or ``"drop"`` and
-            count them.
-        split: For sets that have no official one: ``"random-90-10"``,
-            ``"first-900-train"`` or ``"first-100-test"``; ``"none"`` for all others.
-        split_seed: Of a random split.
+        options: What of the set is wanted; if omitted, the defaults of `DataOptions`.
         download: Whether a set that is not in the cache may be downloaded. Nothing is ever
             downloaded into a `root` that was named.
         quiet: Whether to show no progress while a cache is built.
+        named: Fields of `DataOptions` by their names, instead of those in `options`.
 
     Raises:
         ValueError: If a name or number is unknown or does not go with the set, or a file is
             not what was published.
+        TypeError: If `named` has what is no field of `DataOptions`.
         FileNotFoundError: If the files, or some of them, are missing.
         ImportError: If a package that the set needs is not installed.
         ConnectionError: If the download fails.
+
+    Example:
+        >>> load("digits", fold=2).test_images.shape
+        torch.Size([359, 1, 8, 8])
     """
     one_of("dataset", name, NAMES)
-    if fold and name not in FOLDED:
-        raise ValueError(
-            f"`fold` divides {' and '.join(FOLDED)} only, but {name!r} came with "
-            f"fold={fold}."
-        )
-    if window_ms and name != "eventfolder":
-        raise ValueError(
-            f"`window_ms` cuts the recordings of 'eventfolder', but {name!r} has samples "
-            f"of its own and came with window_ms={window_ms}. Leave it at 0."
-        )
-    if white and name not in DEEP:
-        raise ValueError(
-            f"`white` is for {' and '.join(DEEP)}, whose files may have more than 8 bits, "
-            f"but {name!r} came with white={white}. Leave it at 0."
-        )
-    if white and not LEAST <= white <= MOST:
-        raise ValueError(
-            f"`white` must be 0, or lie in [{LEAST}, {MOST}], got {white}: it is the value "
-            f"that means white in pictures of more than 8 bits, such as 4095."
-        )
-    if root is not None and name in SHIPPED:
-        raise ValueError(
-            f"{name!r} ships inside scikit-learn and is read from no folder, but came with "
-            f"{root}. Leave --data (or --from) out; pictures of your own go by the name of "
-            f"imagefolder."
-        )
-    one_of("choice for `outside`", outside, ("refuse", "drop"))
-    if sensor and name != "eventfolder":
-        raise ValueError(
-            f"`sensor` is of the recordings of 'eventfolder', but {name!r} came with "
-            f"sensor={sensor!r}. Leave it out."
-        )
-    if outside != "refuse" and name not in RECORDED:
-        raise ValueError(
-            f"`outside` is for the recordings of {', '.join(RECORDED)}, but {name!r} came "
-            f"with outside={outside!r}. Leave it out."
-        )
-    wanted = Wanted(
-        fold=fold,
-        num_steps=num_steps,
-        image_size=image_size,
-        frames=frames,
-        window_ms=window_ms,
-        sensor=sensor_sides(sensor),
-        outside=outside,
-        white=white,
-        split=split,
-        split_seed=split_seed,
-        download=download,
-        quiet=quiet,
-    )
-    return LOADERS[name](None if root is None else Path(root), wanted)
+    options = replace(options or DataOptions(), **named)
+    options.refuse_foreign(name)
+    folder = None if root is None else Path(root)
+    refuse_root(name, folder)
+    return LOADERS[name](Request(folder, options, download, quiet))

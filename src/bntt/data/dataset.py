@@ -1,4 +1,4 @@
-"""What an image or event set is, how it is asked for, how a validation split is drawn."""
+"""What an image or event set is, and how a validation split is drawn."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,35 +8,12 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from ..config.sets import AUTHORS
 from .geometry import Geometry
 from .originals import Originals
 
-# the authors normalise both CIFAR sets with these; the deviations are not the pixels' own,
-# which are 0.2470 0.2435 0.2616
-AUTHORS = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
-
-
 Images = UInt8[Tensor, "N C H W"] | UInt8[Tensor, "N T C H W"]
 """Pictures, or for events the counts of ``T`` frames."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What of a set is wanted; see `bntt.data.load`, which documents and checks it."""
-
-    fold: int = 0
-    num_steps: int = 10
-    image_size: int = 0
-    frames: str = "time"
-    window_ms: int = 0
-    sensor: tuple[int, int] = (0, 0)
-    """Width and height; 0 and 0 if none was named."""
-    outside: str = "refuse"
-    split: str = "none"
-    split_seed: int = 0
-    white: int = 0
-    download: bool = True
-    quiet: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,3 +127,29 @@ def refuse_other_size(title: str, side: int, image_size: int) -> None:
             f"`image_size` must be 0 or {side} for {title}, whose images are taken as they "
             f"are, got {image_size}."
         )
+
+
+def pad(images: UInt8[Tensor, "N C H W"], size: int, title: str) -> Tensor:
+    """Put images in the middle of squares of zeros.
+
+    Args:
+        images: Any size.
+        size: Side of the squares, in pixels; 0 leaves the images as they are. Of an odd
+            border the smaller half is above and to the left.
+        title: Of the set, for the message.
+
+    Raises:
+        ValueError: If a square is smaller than the images.
+    """
+    height, width = images.shape[2:]
+    if not size:
+        return images
+    if size < max(height, width):
+        raise ValueError(
+            f"`image_size` must be 0, for the {height} x {width} pixels of {title}, or at "
+            f"least {max(height, width)}, for a border of zeros around them, got {size}. "
+            f"They are never cut or scaled."
+        )
+    top, left = (size - height) // 2, (size - width) // 2
+    border = (left, size - width - left, top, size - height - top)
+    return torch.nn.functional.pad(images, border)

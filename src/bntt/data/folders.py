@@ -1,11 +1,14 @@
-"""Find a set's folder."""
+"""What lies where the user said: a set's folder, found; or a file, fit to be read."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from .cache import cache_folder
-from .places import what_is_there
 from .tree import folders
+
+SHOWN = 8
+NO_FILE = "{} is a pipe, a socket or a device"
+"""Of what would be waited for without an end, or read without one."""
 
 
 def find(
@@ -40,3 +43,48 @@ def find(
         f"{what_is_there(place)}. Name the folder that holds it with --data DIR; `bntt "
         f"data {name}` says where it is published."
     )
+
+
+def what_is_there(root: Path) -> str:
+    """Return half a sentence: the first names in a folder, or that there is none."""
+    if not root.exists():
+        return "there is no such folder"
+    if not root.is_dir():
+        return "it is a file" if root.is_file() else NO_FILE.format("it")
+    names = sorted(path.name for path in root.iterdir())
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"it holds {', '.join(names[:SHOWN])}{more}" if names else "it is empty"
+
+
+def check_file(path: Path, kind: str, advice: str) -> None:
+    """Refuse a path that is no file.
+
+    Args:
+        path: As the user named it.
+        kind: What it should be, such as "a picture".
+        advice: What to name instead: a whole sentence.
+
+    Raises:
+        FileNotFoundError: If there is no file.
+        ValueError: If there is something that never ends, such as a pipe.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(f"{NO_FILE.format(path)}, not {kind}. {advice}")
+    if not path.is_file():
+        what = f"is a folder, not {kind}" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{path} {what}. {advice}")
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        ValueError: If it has more than `most`.
+    """
+    size = path.stat().st_size
+    if size > most:
+        raise ValueError(
+            f"{path} has {size} bytes, more than any such file, which is {most}. Another "
+            f"set's file, or damaged?"
+        )
+    return path.read_bytes()

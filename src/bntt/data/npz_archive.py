@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .places import check_file
+from .folders import check_file
 
 ENDING = ".npy"
 HEADER = 1 << 14

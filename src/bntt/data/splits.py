@@ -1,12 +1,13 @@
 """Named divisions of a set that has no official one into training and test samples."""
 
-import difflib
 import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..choices import one_of
 
 NONE = "none"
 
@@ -79,8 +80,13 @@ def split(name: str, labels: np.ndarray, seed: int, names: Sequence[str] = ()) -
     Raises:
         ValueError: If `name` is none of these, or a class is too small for it.
     """
-    if name not in SPLITS:
-        raise ValueError(_unknown(name))
+    if name == NONE:
+        raise ValueError(
+            f"This set has no test set of its own, and a `split` must be named: "
+            f"{', '.join(SPLITS)}. CIFAR10-DVS too has no official split; accuracies on "
+            f"different splits cannot be compared."
+        )
+    one_of("split", name, SPLITS)
     labels = np.asarray(labels)
     # RandomState, because NumPy promises that its stream never changes
     random = np.random.RandomState(seed)
@@ -123,19 +129,6 @@ SPLITS: dict[str, Callable[[np.ndarray, np.random.RandomState], np.ndarray]] = {
 """The test samples among those of one class."""
 
 SMALLEST = {"random-90-10": 2, "first-900-train": 901, "first-100-test": 101}
-
-
-def _unknown(name: str) -> str:
-    known = ", ".join(SPLITS)
-    if name == NONE:
-        got = "a `split` must be named"
-    else:
-        near = difflib.get_close_matches(name, SPLITS, n=1)
-        got = f"unknown split {name!r}{f', did you mean {near[0]!r}' if near else ''}"
-    return (
-        f"This set has no test set of its own, and {got}: {known}. CIFAR10-DVS too has no "
-        f"official split; accuracies on different splits cannot be compared."
-    )
 
 
 def _too_small(name: str, label: int, count: int) -> str:

@@ -1,14 +1,66 @@
-"""Images that are whole in memory: their moments, and a border of zeros."""
+"""Mean and deviation of a set's training images: what networks normalise by.
+
+Of pictures they are taken over all pixels of a channel. Of frames of events the mean is
+taken as 0, so that where nothing happened nothing is fed, and the deviation is the root
+mean square.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from .images.cached import Moments, mean_and_deviation
+from .events.frames import FULL
 
 CHUNK = 1024
 """Images counted at a time."""
+
+
+class Moments(NamedTuple):
+    """What is subtracted from the pixels of each channel, and what they are divided by."""
+
+    mean: tuple[float, ...]
+    """Of values / 255, to four decimals."""
+    std: tuple[float, ...]
+    """The same values' deviation; 1 for a channel whose pixels are all the same."""
+    note: str
+    """Which channels those are, for ``Dataset.note``; or empty."""
+
+
+def mean_and_deviation(
+    sums: Int64[np.ndarray, "N 2 C"], pixels: int, where: object, hint: str = ""
+) -> Moments:
+    """Return each channel's mean and deviation.
+
+    Args:
+        sums: Of the values and of their squares, per image.
+        pixels: In each channel of each image.
+        where: What was read, for the message.
+        hint: Sentence on why they may be the same; else it is asked.
+
+    Raises:
+        ValueError: If the pixels are the same in all channels.
+    """
+    values, squares = sums.sum(axis=0) / (len(sums) * pixels)
+    std = _rounded(np.sqrt(np.maximum(squares - values**2, 0)) / 255)
+    if not any(std):
+        raise ValueError(
+            f"{where}: the pixels of each channel are the same in all training images. "
+            f"There is nothing to learn from them. {hint or 'Are these the right files?'}"
+        )
+    same = ", ".join(str(channel) for channel, one in enumerate(std) if not one)
+    note = (
+        f"The pixels of channel {same} are the same in all training images: their "
+        f"deviation is taken as 1."
+    )
+    std = tuple(one or 1.0 for one in std)
+    return Moments(_rounded(values / 255), std, note if same else "")
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)
 
 
 def moments(images: UInt8[Tensor, "N C H W"], where: object, hint: str = "") -> Moments:
@@ -32,27 +84,38 @@ def moments(images: UInt8[Tensor, "N C H W"], where: object, hint: str = "") -> 
     return mean_and_deviation(sums[None], pixels, where, hint)
 
 
-def pad(images: UInt8[Tensor, "N C H W"], size: int, title: str) -> Tensor:
-    """Put images in the middle of squares of zeros.
+def root_mean_square(squares: Int64[np.ndarray, "2"], count: int) -> Moments:
+    """Return mean and deviation of frames divided by 255, per polarity.
+
+    The mean is 0, so that where nothing happened nothing is fed, and the deviation the root
+    mean square, to four significant digits; 1 for a polarity that has no events.
 
     Args:
-        images: Any size.
-        size: Side of the squares, in pixels; 0 leaves the images as they are. Of an odd
-            border the smaller half is above and to the left.
-        title: Of the set, for the message.
+        squares: Sum of the squared counts, OFF and ON.
+        count: Pixels summed, of one polarity.
 
     Raises:
-        ValueError: If a square is smaller than the images.
+        ValueError: If there are no events at all.
     """
-    height, width = images.shape[2:]
-    if not size:
-        return images
-    if size < max(height, width):
+    if not squares.any():
         raise ValueError(
-            f"`image_size` must be 0, for the {height} x {width} pixels of {title}, or at "
-            f"least {max(height, width)}, for a border of zeros around them, got {size}. "
-            f"They are never cut or scaled."
+            "No training sample holds any event. There is nothing to learn from them; are "
+            "these the right files?"
         )
-    top, left = (size - height) // 2, (size - width) // 2
-    border = (left, size - width - left, top, size - height - top)
-    return torch.nn.functional.pad(images, border)
+    off, on = (float(f"{np.sqrt(s / count) / FULL:.4g}") or 1.0 for s in squares)
+    silent = [name for name, s in zip(("OFF", "ON"), squares, strict=True) if not s]
+    notes = [f"No training sample holds {name} events." for name in silent]
+    return Moments((0.0, 0.0), (off, on), " ".join(notes))
+
+
+def frame_moments(frames: UInt8[np.ndarray, "N T 2 H W"]) -> Moments:
+    """Return the same of frames that are whole in memory; see `root_mean_square`.
+
+    Args:
+        frames: All to train on.
+
+    Raises:
+        ValueError: If there are no events at all.
+    """
+    squares = np.einsum("ntcyx,ntcyx->c", frames, frames, dtype=np.int64)
+    return root_mean_square(squares, frames[:, :, 0].size)

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..config.sets import AUTHORS
 from ..networks.vgg import PLANS, VGG
 from ..ops.arguments import FLOATS
 from .pickled import state_dict
 
-CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
-CIFAR10_STD = (0.2023, 0.1994, 0.2010)
-"""What the authors normalise both CIFAR sets by."""
+CIFAR10_MEAN, CIFAR10_STD = AUTHORS
 
 
 def load_reference(path: str | Path, leak: float = 0.95, **overrides: Any) -> VGG:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..config import Recipe
-from ..data import Dataset, load
+from ..data import DataOptions, Dataset, load
 from ..networks import checkpoint
 from ..networks.network import Network
 from .folder import RunFolder
@@ -16,21 +16,7 @@ def dataset_of(recipe: Recipe, root: str | Path | None, *, quiet: bool = True) -
     Raises:
         ValueError: If a label is not that of a class.
     """
-    dataset = load(
-        recipe.dataset,
-        root,
-        fold=recipe.fold,
-        num_steps=recipe.num_steps,
-        image_size=recipe.image_size,
-        white=recipe.white,
-        frames=recipe.frames,
-        window_ms=recipe.window_ms,
-        sensor=recipe.sensor,
-        outside=recipe.outside,
-        split=recipe.split,
-        split_seed=recipe.split_seed,
-        quiet=quiet,
-    )
+    dataset = load(recipe.dataset, root, DataOptions.of(recipe), quiet=quiet)
     check_labels(dataset)
     return dataset
 

@@ -161,11 +161,8 @@ def _mended(path: Path, events: Events) -> tuple[Events, Faults]:
     _check_grouped(path, events.polarity, starts)
     events = replace(events, t=_going_on(path, t, starts))
     late = events.backward
-    if late:
-        order = np.argsort(events.t, kind="stable")
-        columns = {name: getattr(events, name)[order] for name in ("x", "y", "t")}
-        events = replace(events, polarity=events.polarity[order], **columns)
-    return events, Faults(strays, len(starts), late)
+    faults = Faults(strays, len(starts), late)
+    return events.sorted() if late else events, faults
 
 
 def _with_silence(t: Int64[np.ndarray, " E"], faults: Faults) -> Faults:

@@ -125,7 +125,7 @@ def _step_by_time(
     if first < start or last >= stop:
         raise ValueError(
             f"Events from {first} to {last} microseconds do not all lie in the span from "
-            f"{start} to {stop}. Cut them with `Events.window` first."
+            f"{start} to {stop}. Cut them with `Events.between` first."
         )
     # in whole numbers: a float would put an event on an edge into either frame. And by the
     # edges: the product of a long time and `num_steps` may not be a number of 64 bits

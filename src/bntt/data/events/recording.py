@@ -1,7 +1,7 @@
 """What a recording of an event camera is, whatever file it came from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,16 +36,48 @@ class Events:
         """How many events are earlier than the one before: 0, but for a faulty clock."""
         return int(np.count_nonzero(self.t[1:] < self.t[:-1]))
 
-    def window(self, start_us: int, stop_us: int) -> "Events":
-        """Return the events with ``start_us <= t < stop_us``, times as they were."""
-        keep = (self.t >= start_us) & (self.t < stop_us)
-        return Events(
-            self.x[keep],
-            self.y[keep],
-            self.t[keep],
-            self.polarity[keep],
-            self.width,
-            self.height,
+    def sorted(self) -> "Events":
+        """Return the events in order of time; those of one time stay in their order."""
+        return self._taken(np.argsort(self.t, kind="stable"))
+
+    def between(self, start_us: int, stop_us: int) -> "Events":
+        """Return the events with ``start_us <= t < stop_us``, their times as they were.
+
+        Args:
+            start_us: In microseconds on the recording's clock.
+            stop_us: Likewise.
+
+        Returns:
+            A part of this recording, which must be in order of time (see `sorted`); its
+            arrays are views of this recording's.
+        """
+        first, last = np.searchsorted(self.t, (start_us, stop_us))
+        return self._taken(slice(first, last))
+
+    def windows(self, length_us: int) -> tuple[int, Int64[np.ndarray, " W"]]:
+        """Divide a recording into windows, the first of which begins with its first event.
+
+        Args:
+            length_us: Of a window, in microseconds.
+
+        Returns:
+            How many whole windows there are, and the numbers, from 0, of those that hold
+            events, ascending.
+        """
+        first = int(self.t.min())
+        count = (int(self.t.max()) - first + 1) // length_us
+        if not count:  # the length may be more than 64 bits hold
+            return 0, np.zeros(0, dtype=np.int64)
+        number = np.unique((self.t - first) // length_us)
+        return count, number[number < count]
+
+    def _taken(self, index: np.ndarray | slice) -> "Events":
+        return replace(
+            self,
+            x=self.x[index],
+            y=self.y[index],
+            t=self.t[index],
+            polarity=self.polarity[index],
         )
 
 

@@ -1,14 +1,97 @@
-"""Cut recordings into windows of equal length, each a sample."""
+"""Recordings cut into windows of equal length, each a sample.
 
-from dataclasses import replace
+All recordings are surveyed before the first frame is counted: their sensors and the spans
+of their times decide how large frames are, and how many windows there will be.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .samples import Listing, Sample
-from .survey import Survey
+from ..cache import cached
+from ..options import Request
+from ..originals import check_unchanged
+from .clock import settle
+from .listing import Listing, Sample
+from .recording import Events
+from .sensor import most
 
+VERSION = 4
+CHUNK = 8
+COLUMNS = (
+    "first_us",
+    "last_us",
+    "width",
+    "height",
+    "most_width",
+    "most_height",
+    "windows",
+    "filled",
+)
 MOST_EMPTY = 100
 """Windows without events per window with some, from which on a clock must have jumped."""
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """One number per recording in each array, in the order of ``Listing.samples``."""
+
+    first_us: np.ndarray
+    """Time of the first event."""
+    last_us: np.ndarray
+    width: np.ndarray
+    """Columns of the sensor; of a ``.npz`` file as many as its events need."""
+    height: np.ndarray
+    most_width: np.ndarray
+    """Columns that all but a thousandth of the events need."""
+    most_height: np.ndarray
+    windows: np.ndarray
+    """Whole windows from the first event on; 1, if there are to be none."""
+    filled: np.ndarray
+    """Those of them that hold events."""
+
+
+def survey(listing: Listing, request: Request) -> Survey:
+    """Read every recording once, or know it from the cache.
+
+    Raises:
+        ValueError: If a recording is damaged or has no events.
+    """
+    options = request.options
+    files = [sample.file for sample in listing.samples]
+
+    def fill(first: int, last: int, views: dict[str, np.ndarray]) -> None:
+        for row, file in enumerate(files[first:last]):
+            path = listing.root / file
+            events, _ = settle(path, listing.read(path))
+            check_unchanged(path, listing.files[file])
+            if not len(events):
+                raise ValueError(f"{path} holds no events.")
+            views["survey"][row] = (
+                *(int(events.t.min()), int(events.t.max())),
+                *(events.width, events.height),
+                *(most(events.x), most(events.y)),
+                *_number_of_windows(events, options.window_ms * 1000),
+            )
+
+    key = {
+        "version": VERSION,
+        "files": listing.fingerprint,
+        "order": files,
+        "window_ms": options.window_ms,
+        "sensor": options.sensor_sides,
+        "outside": options.outside,
+    }
+    arrays = {"survey": ((len(files), len(COLUMNS)), "int64")}
+    name, what = f"{listing.name}-survey", f"{listing.title}: reading recordings"
+    found = cached(name, key, arrays, fill, chunk=CHUNK, what=what, quiet=request.quiet)
+    return Survey(**dict(zip(COLUMNS, np.array(found["survey"]).T, strict=True)))
+
+
+def _number_of_windows(events: Events, window_us: int) -> tuple[int, int]:
+    """Return how many whole windows there are, and how many of these hold events."""
+    count, filled = events.windows(window_us) if window_us else (1, [0])
+    return count, len(filled)
 
 
 def cut_into_windows(listing: Listing, survey: Survey, window_ms: int) -> Listing:

@@ -112,51 +112,6 @@ def cached_images(
     return CachedImages(torch.from_numpy(images), sums, deep, originals)
 
 
-class Moments(NamedTuple):
-    """What is subtracted from the pixels of each channel, and what they are divided by."""
-
-    mean: tuple[float, ...]
-    """Of values / 255, to four decimals."""
-    std: tuple[float, ...]
-    """The same values' deviation; 1 for a channel whose pixels are all the same."""
-    note: str
-    """Which channels those are, for ``Dataset.note``; or empty."""
-
-
-def mean_and_deviation(
-    sums: Int64[np.ndarray, "N 2 C"], pixels: int, where: object, hint: str = ""
-) -> Moments:
-    """Return each channel's mean and deviation.
-
-    Args:
-        sums: Of the values and of their squares, per image.
-        pixels: In each channel of each image.
-        where: What was read, for the message.
-        hint: Sentence on why they may be the same; else it is asked.
-
-    Raises:
-        ValueError: If the pixels are the same in all channels.
-    """
-    values, squares = sums.sum(axis=0) / (len(sums) * pixels)
-    std = _rounded(np.sqrt(np.maximum(squares - values**2, 0)) / 255)
-    if not any(std):
-        raise ValueError(
-            f"{where}: the pixels of each channel are the same in all training images. "
-            f"There is nothing to learn from them. {hint or 'Are these the right files?'}"
-        )
-    same = ", ".join(str(channel) for channel, one in enumerate(std) if not one)
-    note = (
-        f"The pixels of channel {same} are the same in all training images: their "
-        f"deviation is taken as 1."
-    )
-    std = tuple(one or 1.0 for one in std)
-    return Moments(_rounded(values / 255), std, note if same else "")
-
-
-def _rounded(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(round(float(value), 4) for value in values)
-
-
 def _sum_up(images: np.ndarray, sums: np.ndarray) -> None:
     """Write each image's sums, a few images at a time: they fit the processor's cache."""
     for first in range(0, len(images), BLOCK):

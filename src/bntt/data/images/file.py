@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ...machine.extras import how_to_install
-from ..places import NO_FILE
+from ..folders import NO_FILE
 from .deep import in_eight_bits, strips
 from .jpeg import plain_pixels
 from .levels import Unsuited

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from ..cache import cache_folder
-from ..dataset import Dataset, Wanted, refuse_other_size
+from ..dataset import Dataset, refuse_other_size
+from ..folders import read_bounded, what_is_there
 from ..geometry import Geometry
-from ..places import read_bounded, what_is_there
+from ..options import Request
 from ..splits import refuse_split
 from .cifar_files import SETS, TEST, TRAIN, CifarSet, Version
 from .download import fetch
@@ -26,21 +27,21 @@ MOST = 256 << 20
 """Bytes, more than any of the published files has."""
 
 
-def load_cifar10(root: Path | None, wanted: Wanted) -> Dataset:
+def load_cifar10(request: Request) -> Dataset:
     """Load CIFAR-10; see `bntt.data.load`."""
-    return _load("cifar10", root, wanted)
+    return _load("cifar10", request)
 
 
-def load_cifar100(root: Path | None, wanted: Wanted) -> Dataset:
+def load_cifar100(request: Request) -> Dataset:
     """Load CIFAR-100 with its 100 fine labels; see `bntt.data.load`."""
-    return _load("cifar100", root, wanted)
+    return _load("cifar100", request)
 
 
-def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
+def _load(name: str, request: Request) -> Dataset:
     cifar = SETS[name]
-    refuse_split(cifar.title, wanted.split)
-    refuse_other_size(cifar.title, SIDE, wanted.image_size)
-    version, place = _find(cifar, root, wanted)
+    refuse_split(cifar.title, request.options.split)
+    refuse_other_size(cifar.title, SIDE, request.options.image_size)
+    version, place = _find(cifar, request)
     files = _Files(version, place)
     per_file = TRAIN // len(version.train)
     train = [_decode(cifar, files, file, per_file) for file in version.train]
@@ -63,16 +64,16 @@ def _images(pixels: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(pixels.reshape(-1, 3, SIDE, SIDE))
 
 
-def _find(cifar: CifarSet, root: Path | None, wanted: Wanted) -> tuple[Version, Path]:
-    if root is not None:
-        return _locate(cifar, root)
+def _find(cifar: CifarSet, request: Request) -> tuple[Version, Path]:
+    if request.root is not None:
+        return _locate(cifar, request.root)
     cache = cache_folder()
     try:
         return _locate(cifar, cache)
     except FileNotFoundError:
-        if not wanted.download:
+        if not request.download:
             raise
-    return cifar.versions[0], fetch(cifar.published, cache, quiet=wanted.quiet)
+    return cifar.versions[0], fetch(cifar.published, cache, quiet=request.quiet)
 
 
 def _locate(cifar: CifarSet, root: Path) -> tuple[Version, Path]:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Wanted
+from ..dataset import Dataset
+from ..events.cached import load_frames
 from ..events.files.aedat2 import read_aedat2
 from ..events.files.npz import read_npz
+from ..events.listing import Listing, Sample
 from ..events.recording import Events
-from ..events.samples import Listing, Sample, load_frames
 from ..folders import find
+from ..options import Request
 from ..splits import Split, split
 from ..tree import Found, left_out, scan
 
@@ -34,19 +36,20 @@ ENDINGS = (".aedat", ".npz")
 """The official files, or what other libraries make of them; the first found counts."""
 
 
-def load_cifar10_dvs(root: Path | None, wanted: Wanted) -> Dataset:
+def load_cifar10_dvs(request: Request) -> Dataset:
     """Load CIFAR10-DVS from ``CLASS/cifar10_CLASS_K.aedat`` (or ``.npz``).
 
-    There is no official test set: ``wanted.split`` names a division, see `splits.split`.
+    There is no official test set: ``split`` names a division, see `splits.split`.
     """
     looked_for = "the class folders airplane to truck"
-    home = find(root, "cifar10dvs", "CIFAR10-DVS", looked_for, _is_it)
+    home = find(request.root, "cifar10dvs", "CIFAR10-DVS", looked_for, _is_it)
     found = [_recordings(home, name) for name in CLASSES]
     _check_complete(home, found)
     samples = [Sample(file, k) for k, one in enumerate(found) for file in one.files]
     labels, names = np.array([s.label for s in samples]), [s.file for s in samples]
-    chosen = split(wanted.split, labels, wanted.split_seed, names)
-    return load_frames(_listing(home, found, samples, chosen, wanted.outside), wanted)
+    options = request.options
+    chosen = split(options.split, labels, options.split_seed, names)
+    return load_frames(_listing(home, found, samples, chosen, options.outside), request)
 
 
 def _listing(

@@ -1,41 +1,43 @@
 """Scikit-learn's handwritten digits."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from ..dataset import Dataset, Wanted, refuse_other_size
+from ..dataset import Dataset, refuse_other_size
 from ..geometry import Geometry
+from ..options import Request
 from ..splits import names_sha256, refuse_split
+from ..statistics import moments
 
 LEVEL = 15
 """The scans' levels 0 to 16 are stored times this."""
 
 
-def load_digits(_: Path | None, wanted: Wanted) -> Dataset:
+def load_digits(request: Request) -> Dataset:
     """Load scikit-learn's 1,797 handwritten digits, one stratified fold as the test set.
 
     The pixels' 17 levels are stored times 15, as 0 to 240. The five folds test every image
     once; the writers are not separated between them.
     """
-    refuse_split("digits", wanted.split)
-    refuse_other_size("digits", 8, wanted.image_size)
+    refuse_split("digits", request.options.split)
+    refuse_other_size("digits", 8, request.options.image_size)
     pixels, labels, sha256 = scans()
-    train, test = fold_of(pixels, labels, wanted.fold)
+    train, test = fold_of(pixels, labels, request.options.fold)
     images = (pixels * LEVEL).astype(np.uint8)[:, None]
-    own = images[train] / 255
+    train_images = torch.from_numpy(images[train])
+    mean, std, _ = moments(train_images, "digits")
     return Dataset(
         name="digits",
-        train_images=torch.from_numpy(images[train]),
+        train_images=train_images,
         train_labels=torch.from_numpy(labels[train]),
         test_images=torch.from_numpy(images[test]),
         test_labels=torch.from_numpy(labels[test]),
         class_names=tuple("0123456789"),
-        mean=(round(float(own.mean()), 4),),
-        std=(round(float(own.std()), 4),),
+        mean=mean,
+        std=std,
         source={"sklearn-digits": sha256},
         split_sha256=names_sha256(map(str, train), map(str, test)),
         geometry=Geometry(channels=1, image_size=8),

@@ -1,16 +1,15 @@
 """Scikit-learn's digits before a simulated event camera: events without a download."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from ..dataset import Dataset, Wanted
+from ..dataset import Dataset
 from ..events.frames import check_frames, to_frames
 from ..events.saccade import saccades
-from ..events.samples import frame_moments
 from ..geometry import Geometry
+from ..options import DataOptions, Request
 from ..splits import names_sha256, refuse_split
+from ..statistics import frame_moments
 from .digits import fold_of, scans
 
 NAME = "digits-dvs"
@@ -19,19 +18,19 @@ WHITE = 16
 SENSOR = "16x16"
 
 
-def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
+def load_digits_dvs(request: Request) -> Dataset:
     """Load the events of the 1,797 scans of 8x8, on a sensor of 16x16; see `saccade`.
 
     The folds are those of `digits`. The events are computed anew each time, which takes a
     second or two.
     """
-    refuse_split(NAME, wanted.split)
-    check_frames(wanted.num_steps, wanted.image_size, wanted.frames)
+    options = request.options
+    refuse_split(NAME, options.split)
+    check_frames(options.num_steps, options.image_size, options.frames)
     pixels, labels, sha256 = scans()
-    train, test = fold_of(pixels, labels, wanted.fold)
-    frames, dropped = _frames(pixels / WHITE, wanted)
-    squares = np.square(frames[train], dtype=np.int64).sum(axis=(0, 1, 3, 4))
-    moments = frame_moments(squares, frames[train, :, 0].size)
+    train, test = fold_of(pixels, labels, options.fold)
+    frames, dropped = _frames(pixels / WHITE, options)
+    moments = frame_moments(frames[train])
     return Dataset(
         name=NAME,
         train_images=torch.from_numpy(frames[train]),
@@ -45,14 +44,14 @@ def load_digits_dvs(_: Path | None, wanted: Wanted) -> Dataset:
         split_sha256=names_sha256(map(str, train), map(str, test)),
         note=f"{dropped} events were dropped by full pixels." if dropped else "",
         geometry=Geometry(
-            channels=2, image_size=frames.shape[-1], sensor=SENSOR, frames=wanted.frames
+            channels=2, image_size=frames.shape[-1], sensor=SENSOR, frames=options.frames
         ),
     )
 
 
-def _frames(images: np.ndarray, wanted: Wanted) -> tuple[np.ndarray, int]:
+def _frames(images: np.ndarray, options: DataOptions) -> tuple[np.ndarray, int]:
     each = [
-        to_frames(events, wanted.num_steps, wanted.image_size, wanted.frames)
+        to_frames(events, options.num_steps, options.image_size, options.frames)
         for events in saccades(images)
     ]
     return np.stack([frames for frames, _ in each]), sum(dropped for _, dropped in each)

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from ..classes import ClassFolders, class_folders, notes_on
-from ..dataset import Dataset, Wanted
+from ..dataset import Dataset
+from ..events.cached import load_frames
 from ..events.files import READERS, read_recording
+from ..events.listing import Listing, Sample
 from ..events.recording import Events
-from ..events.samples import Listing, Sample, load_frames
 from ..events.sensor import UNKNOWN, Sides, reaches_far, refuse_stretched
-from ..events.survey import Survey, survey
-from ..events.windows import cut_into_windows
-from ..places import what_is_there
+from ..events.windows import Survey, cut_into_windows, survey
+from ..folders import what_is_there
+from ..options import DataOptions, Request
 from ..splits import refuse_split, split
 from ..tree import Found, beside, folders
 
@@ -25,30 +26,30 @@ ENDINGS = tuple(READERS)
 ARRAYS = ".npz"
 
 
-def load_eventfolder(root: Path | None, wanted: Wanted) -> Dataset:
+def load_eventfolder(request: Request) -> Dataset:
     """Load ``train/CLASS/*`` and ``test/CLASS/*``, or ``CLASS/*`` divided by a named split.
 
     Classes are numbered in the natural order of their folders' names, and recordings in
     folders within those are of the class too. The ending of its
     name says what kind a recording is, see `read_recording`.
 
-    With ``wanted.window_ms`` every recording is cut into windows, see `cut_into_windows`. A
+    With ``window_ms`` every recording is cut into windows, see `cut_into_windows`. A
     split divides recordings, before they are cut: windows of one recording are alike, and
     some would be learned from and others tested on.
     """
-    root = _check_folder(root)
+    root, options = _check_folder(request.root), request.options
     if all((root / part).is_dir() for part in PARTS):
-        refuse_split(f"{root} (its folder test)", wanted.split)
+        refuse_split(f"{root} (its folder test)", options.split)
         listing = _given(root)
     else:
-        listing = _divided(root, wanted)
-    read = partial(read_recording, sensor=wanted.sensor, outside=wanted.outside)
+        listing = _divided(root, options)
+    read = partial(read_recording, sensor=options.sensor_sides, outside=options.outside)
     listing = replace(listing, read=read)
-    found = survey(listing, wanted)
-    listing = _with_sensor(listing, found, wanted)
-    if wanted.window_ms:
-        listing = cut_into_windows(listing, found, wanted.window_ms)
-    return load_frames(listing, wanted)
+    found = survey(listing, request)
+    listing = _with_sensor(listing, found, options)
+    if options.window_ms:
+        listing = cut_into_windows(listing, found, options.window_ms)
+    return load_frames(listing, request)
 
 
 def _check_folder(root: Path | None) -> Path:
@@ -76,11 +77,11 @@ def _given(root: Path) -> Listing:
     return _listing(root, parts, beside(root, "", PARTS), train, test)
 
 
-def _divided(root: Path, wanted: Wanted) -> Listing:
+def _divided(root: Path, options: DataOptions) -> Listing:
     found = _classes(root, "")
     samples = _samples(found)
     labels, names = np.array([s.label for s in samples]), [s.file for s in samples]
-    chosen = split(wanted.split, labels, wanted.split_seed, names)
+    chosen = split(options.split, labels, options.split_seed, names)
     train, test = ([samples[k] for k in index] for index in (chosen.train, chosen.test))
     listing = _listing(root, [found], Found(), train, test)
     return replace(listing, split=chosen, notes=(chosen.note, *listing.notes))
@@ -125,14 +126,14 @@ def _listing(
     )
 
 
-def _with_sensor(listing: Listing, found: Survey, wanted: Wanted) -> Listing:
+def _with_sensor(listing: Listing, found: Survey, options: DataOptions) -> Listing:
     """Give ``.npz`` files, which do not say it, the sensor that holds all their events."""
     files = [sample.file for sample in listing.samples]
     silent = np.array([file.lower().endswith(ARRAYS) for file in files])
     notes = listing.notes
-    if silent.any() and wanted.sensor == UNKNOWN:
+    if silent.any() and options.sensor_sides == UNKNOWN:
         shared = _shared(listing.root, files, silent, found)
-        listing = replace(listing, read=_reader(shared, wanted.outside))
+        listing = replace(listing, read=_reader(shared, options.outside))
         furthest = files[int(np.argmax(silent * (found.width + found.height)))]
         notes += (
             f"The .npz files do not say of what sensor they are: {shared[0]} x {shared[1]} "

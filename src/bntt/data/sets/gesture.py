@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from ..dataset import Dataset, Wanted
+from ..dataset import Dataset
+from ..events.cached import load_frames
 from ..events.clock import refuse_set_back, settle
 from ..events.files.aedat3 import read_aedat3
+from ..events.listing import Listing, Sample
 from ..events.recording import Events
-from ..events.samples import Listing, Sample, load_frames
 from ..folders import find
+from ..options import Request
 from ..originals import read_text, sha256_of_all
 from ..splits import refuse_split
 from ..tree import stamp
@@ -43,14 +45,14 @@ NUMBER = re.compile(r"\s*[0-9]{1,20}\s*")
 RECORDING = re.compile(r"[\w.-]+\.aedat")
 
 
-def load_gesture(root: Path | None, wanted: Wanted) -> Dataset:
+def load_gesture(request: Request) -> Dataset:
     """Load DVS128 Gesture: every labelled interval of every recording is a sample.
 
     The folder holds ``userNN_LIGHT.aedat`` (AEDAT 3.1), ``userNN_LIGHT_labels.csv`` and the
     two lists of trials. A sample is the events at ``startTime_usec <= t < endTime_usec``.
     """
-    refuse_split(TITLE, wanted.split)
-    home = find(root, "dvs-gesture", TITLE, " and ".join(TRIALS), _is_it)
+    refuse_split(TITLE, request.options.split)
+    home = find(request.root, "dvs-gesture", TITLE, " and ".join(TRIALS), _is_it)
     texts: dict[str, str] = {}
     trials = [_trials(home, name, texts) for name in TRIALS]
     _check_apart(home, *trials)
@@ -72,9 +74,9 @@ def load_gesture(root: Path | None, wanted: Wanted) -> Dataset:
             class_names=GESTURES,
             side=SIDE,
             sensor=(SIDE, SIDE),
-            read=partial(_read, outside=wanted.outside),
+            read=partial(_read, outside=request.options.outside),
         ),
-        wanted,
+        request,
     )
 
 
@@ -123,8 +125,8 @@ def _check_apart(home: Path, train: list[str], test: list[str]) -> None:
 
 
 def _check_complete(home: Path, files: list[str]) -> None:
-    wanted = [name for file in files for name in (file, _labels_of(file))]
-    if missing := [name for name in wanted if not (home / name).is_file()]:
+    needed = [name for file in files for name in (file, _labels_of(file))]
+    if missing := [name for name in needed if not (home / name).is_file()]:
         more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
         raise FileNotFoundError(
             f"{TITLE} in {home} is incomplete: its lists of trials name "

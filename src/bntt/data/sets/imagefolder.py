@@ -7,14 +7,16 @@ import torch
 
 from ..cache import cached, folder_of
 from ..classes import ClassFolders, class_folders, notes_on
-from ..dataset import Dataset, Wanted
+from ..dataset import Dataset
+from ..folders import what_is_there
 from ..geometry import of_squares
-from ..images.cached import DECODER, cached_images, mean_and_deviation
+from ..images.cached import DECODER, cached_images
 from ..images.file import header
 from ..images.levels import few_levels_of_all
+from ..options import DataOptions, Request
 from ..originals import check_unchanged, fingerprint, sha256_of_names
-from ..places import what_is_there
 from ..splits import Split, refuse_split, split
+from ..statistics import mean_and_deviation
 from ..tree import Found, Stamp, beside, folders
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
@@ -27,7 +29,7 @@ CHUNK = 256
 """Files whose headers a thread reads at a time."""
 
 
-def load_imagefolder(root: Path | None, wanted: Wanted) -> Dataset:
+def load_imagefolder(request: Request) -> Dataset:
     """Load images of the user's own; see `bntt.data.load`.
 
     The classes are folders, in natural order: ``train/CLASS/*`` and ``test/CLASS/*`` (or
@@ -36,15 +38,17 @@ def load_imagefolder(root: Path | None, wanted: Wanted) -> Dataset:
     of them are grey. They are scaled to ``image_size``, which may be left out if all have
     one size.
     """
-    place = _classes_in(root)
+    place = _classes_in(request.root)
     test = _test_folder(place)
     if not test:
         found = _listed(place, "")
-        return _loaded(place, [found], Found(), _divided(place, found, wanted), wanted)
-    refuse_split(f"the folder {place}, with {test} in it,", wanted.split)
+        return _loaded(
+            place, [found], Found(), _divided(place, found, request.options), request
+        )
+    refuse_split(f"the folder {place}, with {test} in it,", request.options.split)
     parts = [_listed(place, "train"), _listed(place, test)]
     _check_same_classes(place, parts, test)
-    return _loaded(place, parts, beside(place, "", ["train", test]), None, wanted)
+    return _loaded(place, parts, beside(place, "", ["train", test]), None, request)
 
 
 def _classes_in(root: Path | None) -> Path:
@@ -93,13 +97,13 @@ def _listed(place: Path, under: str) -> ClassFolders:
     return part
 
 
-def _divided(place: Path, found: ClassFolders, wanted: Wanted) -> Split:
-    if wanted.split != SPLIT:
+def _divided(place: Path, found: ClassFolders, options: DataOptions) -> Split:
+    if options.split != SPLIT:
         raise ValueError(
             f"{place} has no test set (its folders are classes, not train and test), so "
-            f"that `split` must be {SPLIT!r}, got {wanted.split!r}."
+            f"that `split` must be {SPLIT!r}, got {options.split!r}."
         )
-    return split(SPLIT, np.array(found.labels), wanted.split_seed, tuple(found.files))
+    return split(SPLIT, np.array(found.labels), options.split_seed, tuple(found.files))
 
 
 def _check_same_classes(place: Path, parts: list[ClassFolders], test: str) -> None:
@@ -117,12 +121,13 @@ def _loaded(
     parts: list[ClassFolders],
     around: Found,
     divided: Split | None,
-    wanted: Wanted,
+    request: Request,
 ) -> Dataset:
+    options = request.options
     rows, train = _rows(parts, divided)
     listed = [pair for part in parts for pair in part.files.items()]
     files = dict(listed[row] for row in rows)
-    shape, most = _shape(place, files, wanted)
+    shape, most = _shape(place, files, request)
     source = divided.source if divided else {}
     images, sums, deep, originals = cached_images(
         "imagefolder",
@@ -130,15 +135,15 @@ def _loaded(
         files,
         {"split": source},
         shape,
-        size=wanted.image_size,
+        size=options.image_size,
         what="Own images",
-        quiet=wanted.quiet,
-        white=wanted.white,
+        quiet=request.quiet,
+        white=options.white,
         at_work=AT_WORK * most,
     )
     labels = np.array([label for part in parts for label in part.labels], dtype=np.int64)
     labels = torch.from_numpy(labels[rows])
-    dim = few_levels_of_all(deep, wanted.white)
+    dim = few_levels_of_all(deep, options.white)
     mean, std, same = mean_and_deviation(sums[:train], shape[1] * shape[2], place, dim)
     notes = [*([divided.note] if divided else []), *notes_on(parts, around)]
     notes.extend(filter(None, (same, dim)))
@@ -156,7 +161,7 @@ def _loaded(
         note=" ".join(notes),
         split_sha256=divided.sha256 if divided else "",
         cache=folder_of(sums),
-        geometry=of_squares(shape, wanted.white),
+        geometry=of_squares(shape, options.white),
     )
 
 
@@ -168,13 +173,13 @@ def _rows(parts: list[ClassFolders], divided: Split | None) -> tuple[np.ndarray,
 
 
 def _shape(
-    place: Path, files: dict[str, Stamp], wanted: Wanted
+    place: Path, files: dict[str, Stamp], request: Request
 ) -> tuple[tuple[int, int, int], int]:
     """Return channels, height and width that all images have or are scaled to.
 
     And the pixels of the largest.
     """
-    names = list(files)
+    names, size = list(files), request.options.image_size
 
     def fill(first: int, last: int, views: dict[str, np.ndarray]) -> None:
         for row, name in enumerate(names[first:last]):
@@ -190,12 +195,12 @@ def _shape(
         fill,
         chunk=CHUNK,
         what="Headers of own images",
-        quiet=wanted.quiet,
+        quiet=request.quiet,
     )
     channels, sides = 1 if headers["grey"].all() else 3, headers["sides"]
     most = int(sides.astype(np.int64).prod(axis=1).max())
-    if wanted.image_size:
-        return (channels, wanted.image_size, wanted.image_size), most
+    if size:
+        return (channels, size, size), most
     other = (sides != sides[0]).any(axis=1)
     if other.any():
         row = int(other.argmax())

@@ -15,64 +15,65 @@ import numpy as np
 import torch
 
 from ..cache import cache_folder
-from ..dataset import Dataset, Wanted
+from ..dataset import Dataset, pad
+from ..folders import read_bounded, what_is_there
 from ..geometry import bordered
 from ..images.idx import gunzip, read_idx
-from ..places import read_bounded, what_is_there
+from ..options import Request
 from ..splits import refuse_split
-from ..statistics import moments, pad
+from ..statistics import moments
 from .download import fetch
 from .mnist_files import SETS, SIDE, File, MnistSet, owners_of
 
 
-def load_mnist(root: Path | None, wanted: Wanted) -> Dataset:
+def load_mnist(request: Request) -> Dataset:
     """Load MNIST's handwritten digits; see `bntt.data.load`."""
-    return _load("mnist", root, wanted)
+    return _load("mnist", request)
 
 
-def load_fashion_mnist(root: Path | None, wanted: Wanted) -> Dataset:
+def load_fashion_mnist(request: Request) -> Dataset:
     """Load Fashion-MNIST's articles of clothing; see `bntt.data.load`."""
-    return _load("fashion-mnist", root, wanted)
+    return _load("fashion-mnist", request)
 
 
-def _load(name: str, root: Path | None, wanted: Wanted) -> Dataset:
+def _load(name: str, request: Request) -> Dataset:
     mnist = SETS[name]
-    refuse_split(mnist.title, wanted.split)
-    place = _find(mnist, root, wanted)
+    refuse_split(mnist.title, request.options.split)
+    place = _find(mnist, request)
     read = {part: _read(mnist, file, place) for part, file in mnist.files.items()}
     _check(mnist, read["train-images"], read["train-labels"], mnist.train_counts)
     _check(mnist, read["t10k-images"], read["t10k-labels"], mnist.test_counts)
-    train_images = _images(mnist, read["train-images"], wanted.image_size)
+    train_images = _images(mnist, read["train-images"], request.options.image_size)
     mean, std, _ = moments(train_images, place)
     return Dataset(
         name=name,
         train_images=train_images,
         train_labels=torch.from_numpy(read["train-labels"].values.astype(np.int64)),
-        test_images=_images(mnist, read["t10k-images"], wanted.image_size),
+        test_images=_images(mnist, read["t10k-images"], request.options.image_size),
         test_labels=torch.from_numpy(read["t10k-labels"].values.astype(np.int64)),
         class_names=_class_names(mnist, read.values()),
         mean=mean,
         std=std,
         source={one.path.name: one.sha256 for one in read.values()},
         note=_note(read.values()),
-        geometry=bordered(1, (SIDE, SIDE), wanted.image_size),
+        geometry=bordered(1, (SIDE, SIDE), request.options.image_size),
     )
 
 
-def _find(mnist: MnistSet, root: Path | None, wanted: Wanted) -> Path:
+def _find(mnist: MnistSet, request: Request) -> Path:
     """Return the folder that holds all four files, in which they may just have arrived."""
-    if root is not None:
-        return _locate(mnist, root)
+    if request.root is not None:
+        return _locate(mnist, request.root)
     cache = cache_folder()
     try:
         return _locate(mnist, cache)
     except FileNotFoundError:
-        if not wanted.download:
+        if not request.download:
             raise
     place = cache / mnist.folders[0]
     for file in mnist.files.values():
         if not _paths(file, place):
-            fetch(mnist.published(file), place, quiet=wanted.quiet)
+            fetch(mnist.published(file), place, quiet=request.quiet)
     return place
 
 

@@ -3,10 +3,12 @@
 from functools import partial
 from pathlib import Path
 
-from ..dataset import Dataset, Wanted
+from ..dataset import Dataset
+from ..events.cached import load_frames
 from ..events.files.five_byte import read_nmnist
-from ..events.samples import Listing, Sample, load_frames
+from ..events.listing import Listing, Sample
 from ..folders import find
+from ..options import Request
 from ..splits import refuse_split
 from ..tree import Stamp, left_out, scan
 
@@ -16,10 +18,12 @@ PARTS = {"Train": 60_000, "Test": 10_000}
 DIGITS = tuple("0123456789")
 
 
-def load_nmnist(root: Path | None, wanted: Wanted) -> Dataset:
+def load_nmnist(request: Request) -> Dataset:
     """Load N-MNIST from ``Train/DIGIT/ID.bin`` and ``Test/DIGIT/ID.bin``."""
-    refuse_split("N-MNIST", wanted.split)
-    home = find(root, "nmnist", "N-MNIST", "Train/0 to Test/9 with .bin files", _is_it)
+    refuse_split("N-MNIST", request.options.split)
+    home = find(
+        request.root, "nmnist", "N-MNIST", "Train/0 to Test/9 with .bin files", _is_it
+    )
     found = [scan(home, f"{part}/{digit}", (".bin",)) for part in PARTS for digit in DIGITS]
     files = {name: stamp for one in found for name, stamp in one.files.items()}
     _check_complete(home, files)
@@ -36,9 +40,11 @@ def load_nmnist(root: Path | None, wanted: Wanted) -> Dataset:
             side=SIDE,
             notes=(*_notes(len(train), len(test)), *left_out(found)),
             sensor=(SIDE, SIDE),
-            read=partial(read_nmnist, width=SIDE, height=SIDE, outside=wanted.outside),
+            read=partial(
+                read_nmnist, width=SIDE, height=SIDE, outside=request.options.outside
+            ),
         ),
-        wanted,
+        request,
     )
 
 
@@ -48,8 +54,8 @@ def _is_it(folder: Path) -> bool:
 
 def _check_complete(home: Path, files: dict[str, Stamp]) -> None:
     there = {file.rpartition("/")[0] for file in files}
-    wanted = [f"{part}/{digit}" for part in PARTS for digit in DIGITS]
-    if missing := [folder for folder in wanted if folder not in there]:
+    needed = [f"{part}/{digit}" for part in PARTS for digit in DIGITS]
+    if missing := [folder for folder in needed if folder not in there]:
         raise FileNotFoundError(
             f"N-MNIST in {home} is incomplete: there is no .bin file in "
             f"{', '.join(missing)}. Extract Train.zip and Test.zip again."

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..dataset import Dataset, Wanted
-from ..events.samples import frame_moments
+from ..dataset import Dataset, pad
+from ..folders import what_is_there
 from ..geometry import Geometry, bordered
-from ..images.cached import Moments
 from ..npz_archive import NpzArchive
-from ..places import what_is_there
+from ..options import DataOptions, Request
 from ..splits import Split, refuse_split, split
-from ..statistics import moments, pad
+from ..statistics import Moments, frame_moments, moments
 from .npz_check import Samples, class_names, samples
 
 DIVIDED = ("x_train", "y_train", "x_test", "y_test")
@@ -22,19 +21,19 @@ NAMES = "class_names"
 Arrays = dict[str, np.ndarray]
 
 
-def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
+def load_npz(request: Request) -> Dataset:
     """Load arrays ``x_train y_train x_test y_test``, or ``x y`` and a named split.
 
     Images are ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]``: uint8, uint16, or any
-    whole numbers if ``wanted.white`` says which one is white. Frames of events are uint8
+    whole numbers if ``white`` says which one is white. Frames of events are uint8
     ``[N, T, 2, H, W]`` with the steps that they have, labels integers from 0 without gaps;
     ``class_names`` is optional. See `bntt.data.load`.
     """
-    path = _locate(root)
+    path, options = _locate(request.root), request.options
     arrays, unused = _read(path)
-    train, test, chosen = _parts(path, arrays, wanted)
+    train, test, chosen = _parts(path, arrays, options)
     names = class_names(path, arrays.get(NAMES), train.labels, test.labels)
-    train_images = _images(path, train.images, wanted.image_size)
+    train_images = _images(path, train.images, options.image_size)
     mean, std, same = _moments(path, train_images, train.note)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -42,7 +41,7 @@ def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
         name="npz",
         train_images=train_images,
         train_labels=torch.from_numpy(train.labels),
-        test_images=_images(path, test.images, wanted.image_size),
+        test_images=_images(path, test.images, options.image_size),
         test_labels=torch.from_numpy(test.labels),
         class_names=names,
         mean=mean,
@@ -50,7 +49,7 @@ def load_npz(root: Path | None, wanted: Wanted) -> Dataset:
         source={path.name: sha256} | (chosen.source if chosen else {}),
         note=" ".join(filter(None, (_note(unused, chosen), train.note, same))),
         split_sha256=chosen.sha256 if chosen else "",
-        geometry=_geometry(train.images, wanted),
+        geometry=_geometry(train.images, options),
     )
 
 
@@ -79,24 +78,24 @@ def _read(path: Path) -> tuple[Arrays, list[str]]:
                 f"{', '.join(there) or 'nothing'}. Name them as in "
                 f"numpy.savez(FILE, x_train=..., y_train=..., x_test=..., y_test=...)."
             )
-        wanted = [name for name in there if name in (*used, NAMES)]
-        arrays = {name: archive.read(name) for name in wanted}
-    return arrays, [name for name in there if name not in wanted]
+        needed = [name for name in there if name in (*used, NAMES)]
+        arrays = {name: archive.read(name) for name in needed}
+    return arrays, [name for name in there if name not in needed]
 
 
 def _parts(
-    path: Path, arrays: Arrays, wanted: Wanted
+    path: Path, arrays: Arrays, options: DataOptions
 ) -> tuple[Samples, Samples, Split | None]:
     """Return the training and the test part, and the split where one was drawn."""
     if "x_train" in arrays:
-        refuse_split(str(path), wanted.split)
-        train = samples(path, arrays, "x_train", "y_train", wanted.white)
-        test = samples(path, arrays, "x_test", "y_test", wanted.white)
+        refuse_split(str(path), options.split)
+        train = samples(path, arrays, "x_train", "y_train", options.white)
+        test = samples(path, arrays, "x_test", "y_test", options.white)
         _same_kind(path, arrays)
         _same_shape(path, train.images, test.images)
         return train, test, None
-    x, y, note = samples(path, arrays, *WHOLE, wanted.white)
-    chosen = split(wanted.split, y, wanted.split_seed)
+    x, y, note = samples(path, arrays, *WHOLE, options.white)
+    chosen = split(options.split, y, options.split_seed)
     train, test = chosen.train, chosen.test
     return Samples(x[train], y[train], note), Samples(x[test], y[test], ""), chosen
 
@@ -137,18 +136,16 @@ def _images(path: Path, pixels: np.ndarray, size: int) -> torch.Tensor:
     return pad(images.flatten(0, -4), size, str(path)).unflatten(0, before)
 
 
-def _geometry(pixels: np.ndarray, wanted: Wanted) -> Geometry:
+def _geometry(pixels: np.ndarray, options: DataOptions) -> Geometry:
     channels, height, width = pixels.shape[-3:]
-    return bordered(channels, (height, width), wanted.image_size, wanted.white)
+    return bordered(channels, (height, width), options.image_size, options.white)
 
 
 def _moments(path: Path, images: torch.Tensor, dim: str) -> Moments:
     """Return mean and deviation: of events, 0 and the root mean square."""
     if images.ndim == 4:
         return moments(images, path, dim)
-    frames = images.numpy()
-    squares = np.einsum("ntcyx,ntcyx->c", frames, frames, dtype=np.int64)
     try:
-        return frame_moments(squares, frames[:, :, 0].size)
+        return frame_moments(images.numpy())
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

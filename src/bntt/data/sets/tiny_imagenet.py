@@ -7,12 +7,14 @@ import torch
 
 from ...machine.terminal import shown
 from ..cache import cache_folder, folder_of
-from ..dataset import Dataset, Wanted
+from ..dataset import Dataset
 from ..folders import find
 from ..geometry import Geometry
-from ..images.cached import cached_images, mean_and_deviation
+from ..images.cached import cached_images
+from ..options import Request
 from ..originals import read_text
 from ..splits import refuse_split
+from ..statistics import mean_and_deviation
 from ..tree import Found, Stamp, folders, left_out, scan
 
 TITLE = "Tiny-ImageNet"
@@ -33,19 +35,19 @@ Labelled = dict[str, tuple[int, Stamp]]
 """Label and stamp of image files, by name relative to the set's folder."""
 
 
-def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
+def load_tiny_imagenet(request: Request) -> Dataset:
     """Load Tiny-ImageNet; see `bntt.data.load`.
 
     The official validation images, which have labels, are the test set; the official test
     images, which have none, are not read. Labels follow the sorted WordNet identifiers.
     """
-    refuse_split(TITLE, wanted.split)
-    folder = _find(root)
+    refuse_split(TITLE, request.options.split)
+    folder = _find(request.root)
     texts: dict[str, str] = {}
     wnids = _wnids(folder, texts)
     train, skipped = _training_images(folder, wnids)
     test = _validation_images(folder, wnids, texts, skipped)
-    side = wanted.image_size or SIDE
+    side = request.options.image_size or SIDE
     class_names, nameless = _class_names(folder, wnids, texts)
     images, sums, _, originals = cached_images(
         "tiny-imagenet",
@@ -53,9 +55,9 @@ def load_tiny_imagenet(root: Path | None, wanted: Wanted) -> Dataset:
         {name: stamp for name, (_, stamp) in (train | test).items()},
         {},
         (3, side, side),
-        size=wanted.image_size,
+        size=request.options.image_size,
         what=f"{TITLE}: images",
-        quiet=wanted.quiet,
+        quiet=request.quiet,
     )
     mean, std, same = mean_and_deviation(sums[: len(train)], side * side, folder)
     return Dataset(

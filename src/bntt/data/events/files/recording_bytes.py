@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ...places import check_file
+from ...folders import check_file
 
 MOST = 4 << 30
 """Bytes. Their half a billion events would take twenty gigabytes of memory."""

@@ -1,29 +1,24 @@
-"""From a list of recordings to a set of frames: each read, counted, kept in the cache."""
+"""The frames of a list of recordings, through the cache."""
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int64
 
 from ..cache import cached, folder_of
-from ..dataset import Dataset, Wanted
+from ..dataset import Dataset
 from ..geometry import Geometry
-from ..images.cached import Moments
-from ..originals import SHA256, Originals, fingerprint, sha256_unchanged
-from ..splits import Split
-from ..tree import Stamp
+from ..options import DataOptions, Request
+from ..originals import SHA256, Originals, sha256_unchanged
+from ..statistics import root_mean_square
 from .clock import Faults, refuse_uneven, said, settle
-from .files import read_recording
 from .frames import FULL, SCRATCH, check_frames, to_frames
+from .listing import Listing, Sample
 from .recording import Events
-from .sensor import UNKNOWN, Sides
+from .sensor import UNKNOWN
 
 VERSION = 4
 """Counts up whenever the same recordings would give other frames than before."""
@@ -35,82 +30,22 @@ EVENTS = 12
 """Bytes at work for one of a recording's file."""
 
 
-class Sample(NamedTuple):
-    """A recording, or a part of one."""
-
-    file: str
-    """Relative to the set's folder, with forward slashes."""
-    label: int
-    start_us: int | None = None
-    """None for a whole recording."""
-    stop_us: int | None = None
-    """Not in the part any more."""
-
-    @property
-    def span(self) -> tuple[int, int] | None:
-        """Start and stop, or None for a whole recording."""
-        if self.start_us is None or self.stop_us is None:
-            return None
-        return self.start_us, self.stop_us
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """An event set before any recording is read."""
-
-    name: str
-    title: str
-    root: Path
-    files: Mapping[str, Stamp]
-    """The recordings, by relative name."""
-    texts: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256, by name, of what decides labels and parts beside the recordings."""
-    train: list[Sample]
-    """Parts of one recording stand together."""
-    test: list[Sample]
-    class_names: tuple[str, ...]
-    side: int
-    """Of the sensor, the longer one, in pixels."""
-    sensor: Sides = UNKNOWN
-    """Its columns and rows, if all recordings are of sensors of the same."""
-    notes: tuple[str, ...] = ()
-    split: Split | None = None
-    """How the recordings were divided, if the set has no official division."""
-    read: Callable[[Path], Events] = read_recording
-    drop_empty: bool = False
-    """Whether a sample without events is left out; else it is an error."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether every sample is a whole recording."""
-        return all(sample.span is None for sample in self.samples)
-
-    @property
-    def samples(self) -> list[Sample]:
-        """Training samples, then test samples: the rows of the cache."""
-        return [*self.train, *self.test]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """By which the recordings are known again without being read."""
-        return fingerprint(self.files)
-
-
-def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
+def load_frames(listing: Listing, request: Request) -> Dataset:
     """Return the frames of a set, from the cache or counted now.
 
     Raises:
         ValueError: If a recording is damaged, has no events or, where no image size is
             wanted, another sensor than the set.
     """
-    check_frames(wanted.num_steps, wanted.image_size, wanted.frames)
-    size = wanted.image_size or listing.side
-    rows, frames = len(listing.samples), wanted.num_steps * 2 * size * size
+    options = request.options
+    check_frames(options.num_steps, options.image_size, options.frames)
+    size = options.image_size or listing.side
+    rows, frames = len(listing.samples), options.num_steps * 2 * size * size
     arrays = cached(
         listing.name,
-        _key(listing, wanted, size),
+        _key(listing, options, size),
         {
-            "frames": ((rows, wanted.num_steps, 2, size, size), "uint8"),
+            "frames": ((rows, options.num_steps, 2, size, size), "uint8"),
             "events": ((rows,), "int64"),
             "dropped": ((rows,), "int64"),
             "squares": ((rows, 2), "int64"),
@@ -120,37 +55,37 @@ def load_frames(listing: Listing, wanted: Wanted) -> Dataset:
             "duration_us": ((rows,), "int64"),
             "sha256": ((rows, SHA256), "uint8"),
         },
-        _Counter(listing, wanted, size).fill,
+        _Counter(listing, options, size).fill,
         chunk=max(1, min(CHUNK, CHUNK_BYTES // frames)),
         at_work=frames + SCRATCH + EVENTS * max(s.size for s in listing.files.values()),
         what=f"{listing.title}: frames",
-        quiet=wanted.quiet,
+        quiet=request.quiet,
     )
-    return _dataset(listing, wanted, arrays)
+    return _dataset(listing, options, arrays)
 
 
-def _key(listing: Listing, wanted: Wanted, size: int) -> dict[str, Any]:
+def _key(listing: Listing, options: DataOptions, size: int) -> dict[str, Any]:
     samples = json.dumps(listing.samples).encode()
     return {
         "version": VERSION,
         "files": listing.fingerprint,
         "samples": hashlib.sha256(samples).hexdigest(),
-        "num_steps": wanted.num_steps,
+        "num_steps": options.num_steps,
         "side": listing.side,
         "size": size,
-        "by": wanted.frames,
-        "sensor": wanted.sensor,
-        "outside": wanted.outside,
+        "by": options.frames,
+        "sensor": options.sensor_sides,
+        "outside": options.outside,
     }
 
 
 class _Counter:
     """Fills rows of the cache; one file at a time is in memory per thread."""
 
-    def __init__(self, listing: Listing, wanted: Wanted, size: int) -> None:
+    def __init__(self, listing: Listing, options: DataOptions, size: int) -> None:
         self.listing = listing
         self.samples = listing.samples
-        self.wanted = wanted
+        self.options = options
         self.size = size
 
     def fill(self, first: int, last: int, views: dict[str, np.ndarray]) -> None:
@@ -170,28 +105,30 @@ class _Counter:
         path = self.listing.root / file
         events = self.listing.read(path)
         side = max(events.width, events.height)
-        if not self.wanted.image_size and side != self.listing.side:
+        if not self.options.image_size and side != self.listing.side:
             raise ValueError(
                 f"{path} is of a sensor of {events.width} x {events.height} pixels, "
                 f"expected {self.listing.side} as of the others. To scale all to one size, "
                 f"set `image_size`."
             )
         events, faults = settle(path, events)
-        if self.wanted.frames == "time" and self.listing.whole:
+        if self.options.frames == "time" and self.listing.whole:
             refuse_uneven(path, events, faults)
         return events, faults
 
     def _count(self, sample: Sample, events: Events) -> dict[str, Any]:
         span = sample.span
-        part = events if span is None else cut(events, *span)
+        part = events if span is None else events.between(*span)
         if not len(part) and not self.listing.drop_empty:
             where = f" from {span[0]} to {span[1]} microseconds" if span else ""
             raise ValueError(
                 f"{self.listing.root / sample.file} holds no events{where}. Damaged, or "
                 f"nothing moved? Extract it again, or take it out of the set."
             )
-        wanted = self.wanted
-        frames, dropped = to_frames(part, wanted.num_steps, self.size, wanted.frames, span)
+        options = self.options
+        frames, dropped = to_frames(
+            part, options.num_steps, self.size, options.frames, span
+        )
         squares = np.einsum("tcyx,tcyx->c", frames, frames, dtype=np.int64)
         outside = events.skipped.get("outside", 0)
         return {
@@ -212,23 +149,9 @@ def _duration(part: Events, span: tuple[int, int] | None) -> int:
     return int(part.t[-1]) - int(part.t[0]) if len(part) else 0
 
 
-def cut(events: Events, start_us: int, stop_us: int) -> Events:
-    """Return the events at ``start_us <= t < stop_us`` of a recording in order of time."""
-    first, last = np.searchsorted(events.t, (start_us, stop_us))
-    return _take(events, slice(first, last))
-
-
-def _take(events: Events, index: np.ndarray | slice) -> Events:
-    return replace(
-        events,
-        x=events.x[index],
-        y=events.y[index],
-        t=events.t[index],
-        polarity=events.polarity[index],
-    )
-
-
-def _dataset(listing: Listing, wanted: Wanted, arrays: dict[str, np.ndarray]) -> Dataset:
+def _dataset(
+    listing: Listing, options: DataOptions, arrays: dict[str, np.ndarray]
+) -> Dataset:
     bounds = slice(0, len(listing.train)), slice(len(listing.train), None)
     parts = {name: [array[rows] for rows in bounds] for name, array in arrays.items()}
     keep = [events > 0 for events in parts["events"]]
@@ -237,7 +160,9 @@ def _dataset(listing: Listing, wanted: Wanted, arrays: dict[str, np.ndarray]) ->
         for samples, kept in zip((listing.train, listing.test), keep, strict=True)
     ]
     train, test = (_kept(*pair) for pair in zip(parts["frames"], keep, strict=True))
-    mean, std, silent = frame_moments(parts["squares"][0].sum(axis=0), train[:, :, 0].size)
+    mean, std, silent = root_mean_square(
+        parts["squares"][0].sum(axis=0), train[:, :, 0].size
+    )
     names = [sample.file for sample in listing.samples]
     originals = Originals(listing.root, names, arrays["sha256"])
     source = {f"{listing.title} files": originals.digest, **listing.texts}
@@ -257,55 +182,31 @@ def _dataset(listing: Listing, wanted: Wanted, arrays: dict[str, np.ndarray]) ->
             [*listing.notes, *_counted(listing, arrays), *filter(None, [silent])]
         ),
         cache=folder_of(arrays["frames"]),
-        geometry=_geometry(listing, wanted, train.shape[-1]),
-        step_ms=_step_ms(parts["duration_us"][0][keep[0]], wanted),
+        geometry=_geometry(listing, options, train.shape[-1]),
+        step_ms=_step_ms(parts["duration_us"][0][keep[0]], options),
     )
 
 
-def _step_ms(durations: Int64[np.ndarray, " N"], wanted: Wanted) -> float | None:
+def _step_ms(durations: Int64[np.ndarray, " N"], options: DataOptions) -> float | None:
     """As `Dataset.step_ms`, of the training samples."""
-    if wanted.frames != "time" or not len(durations):
+    if options.frames != "time" or not len(durations):
         return None
-    return float(np.median(durations)) / 1000 / wanted.num_steps
+    return float(np.median(durations)) / 1000 / options.num_steps
 
 
-def _geometry(listing: Listing, wanted: Wanted, size: int) -> Geometry:
+def _geometry(listing: Listing, options: DataOptions, size: int) -> Geometry:
     known = listing.sensor != UNKNOWN
     return Geometry(
         channels=2,
         image_size=size,
         sensor="{}x{}".format(*listing.sensor) if known else "",
-        frames=wanted.frames,
-        window_ms=wanted.window_ms,
+        frames=options.frames,
+        window_ms=options.window_ms,
     )
 
 
 def _kept(frames: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return frames if keep.all() else frames[keep]  # only the second is a copy in memory
-
-
-def frame_moments(squares: Int64[np.ndarray, "2"], count: int) -> Moments:
-    """Return mean and deviation of frames divided by 255, per polarity.
-
-    The mean is 0, so that where nothing happened nothing is fed, and the deviation the root
-    mean square, to four significant digits; 1 for a polarity that has no events.
-
-    Args:
-        squares: Sum of the squared counts, OFF and ON.
-        count: Pixels summed, of one polarity.
-
-    Raises:
-        ValueError: If there are no events at all.
-    """
-    if not squares.any():
-        raise ValueError(
-            "No training sample holds any event. There is nothing to learn from them; are "
-            "these the right files?"
-        )
-    off, on = (float(f"{np.sqrt(s / count) / FULL:.4g}") or 1.0 for s in squares)
-    silent = [name for name, s in zip(("OFF", "ON"), squares, strict=True) if not s]
-    notes = [f"No training sample holds {name} events." for name in silent]
-    return Moments((0.0, 0.0), (off, on), " ".join(notes))
 
 
 def _counted(listing: Listing, arrays: dict[str, np.ndarray]) -> list[str]:
