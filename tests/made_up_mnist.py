@@ -7,9 +7,9 @@ import struct
 
 import numpy as np
 
-from bntt.data.sets import mnist_files
+from bntt.data.sets import mnist
 
-SETS = dict(mnist_files.SETS)
+SETS = dict(mnist.SETS)
 NAMES = {
     "train-images": "train-images-idx3-ubyte",
     "train-labels": "train-labels-idx1-ubyte",
@@ -64,12 +64,12 @@ def publish(monkeypatch, name):
     """Make up a set; its counts and checksums take the place of the real ones."""
     made = make_up(name)
     files = {
-        part: mnist_files.File(file, md5(made.packed[f"{file}.gz"]), md5(made.plain[file]))
+        part: mnist.File(file, md5(made.packed[f"{file}.gz"]), md5(made.plain[file]))
         for part, file in NAMES.items()
     }
     train, test = COUNTS[name]
     replaced = dataclasses.replace(
         SETS[name], files=files, train_counts=train, test_counts=test
     )
-    monkeypatch.setitem(mnist_files.SETS, name, replaced)
+    monkeypatch.setitem(mnist.SETS, name, replaced)
     return made

@@ -15,8 +15,10 @@ import torch
 from made_up_cache import ARRAYS, CHUNK, ROWS, assert_whole, build, fill, refuse
 
 from bntt.data import cache
-from bntt.data.cache import building, folder_of, verify
-from bntt.data.cache.building import read_meta, write_meta
+from bntt.data.cache import building, folder_of, room, verify
+from bntt.data.cache import plan as planning
+from bntt.data.cache.arrays import read_meta, write_meta
+from bntt.data.cache.plan import Plan
 from bntt.machine import files
 
 
@@ -141,7 +143,7 @@ def test_no_more_than_the_chunks_at_work_are_in_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert made["images"].nbytes == 16_000_000
-    assert peak < 400_000 * 4 * building._cores()
+    assert peak < 400_000 * 4 * planning.cores()
 
 
 def truncated(made):
@@ -205,7 +207,7 @@ def test_a_full_disk_is_said_in_one_line(monkeypatch, folder):
     def full(path, first, rows):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(building, "_write_rows", full)
+    monkeypatch.setattr(building, "write_rows", full)
     expected = rf"cache {folder}.* cannot be written: the disk is full\. It .*BNTT_DATA"
     with pytest.raises(OSError, match=expected) as caught:
         build()
@@ -299,17 +301,17 @@ def test_what_is_there_of_a_cache_needs_no_room_twice(folder, monkeypatch):
 
     with pytest.raises(OSError, match="power"):
         build(stop)
-    blocks = building._taken(next(folder.glob("*.part")))
-    arrays = building.Plan(ARRAYS, CHUNK).nbytes
+    blocks = room.taken(next(folder.glob("*.part")))
+    arrays = Plan(ARRAYS, CHUNK).nbytes
     assert 0 < blocks
     usage = SimpleNamespace(total=1 << 40, free=max(0, arrays - blocks))
-    monkeypatch.setattr(building.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: usage)
     assert_whole(build())
 
 
 def test_a_drive_that_does_not_say_its_room_is_written_to(monkeypatch):
     monkeypatch.setattr(
-        building.shutil, "disk_usage", lambda _: SimpleNamespace(total=0, free=0)
+        room.shutil, "disk_usage", lambda _: SimpleNamespace(total=0, free=0)
     )
     assert_whole(build())
 
@@ -319,8 +321,8 @@ def test_a_drive_that_does_not_say_its_room_is_written_to(monkeypatch):
     [(1, 10, 0, 8), (1 << 20, 256, 0, 4), (1 << 30, 1, 0, 1), (1, 10, 1 << 29, 1)],
 )
 def test_large_chunks_are_made_on_fewer_threads(monkeypatch, row, chunk, at_work, threads):
-    monkeypatch.setattr(building, "_cores", lambda: 8)
-    plan = building.Plan({"a": ((1000, row), "uint8")}, chunk, at_work)
+    monkeypatch.setattr(planning, "cores", lambda: 8)
+    plan = Plan({"a": ((1000, row), "uint8")}, chunk, at_work)
     assert plan.threads == threads
 
 

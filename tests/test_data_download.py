@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from bntt.data import load
 from bntt.data.cache import cache_folder
-from bntt.data.sets import cifar_files, mnist_files
+from bntt.data.sets import cifar, mnist
 from bntt.data.sets.download import Published, fetch
 
 NAME = SETS["cifar10"].versions[0].archive
@@ -27,10 +27,10 @@ def cache(monkeypatch, tmp_path):
 
 def move_home(monkeypatch, url):
     """Let every set be published there, and MNIST at a second place that is gone."""
-    monkeypatch.setattr(cifar_files, "HOME", url)
-    for name, one in list(mnist_files.SETS.items()):
-        homes = (f"{url}gone/", url)
-        monkeypatch.setitem(mnist_files.SETS, name, dataclasses.replace(one, homes=homes))
+    monkeypatch.setattr(cifar, "ADDRESS", url)
+    for name, one in list(mnist.SETS.items()):
+        addresses = (f"{url}gone/", url)
+        monkeypatch.setitem(mnist.SETS, name, dataclasses.replace(one, addresses=addresses))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
@@ -141,12 +141,12 @@ def test_the_cache_is_the_platforms_own_unless_named(monkeypatch, cache):
     assert cache_folder() == pooch.os_cache("bntt")
 
 
-def in_small(monkeypatch, name, *homes):
+def in_small(monkeypatch, name, *addresses):
     """Make up a set in MNIST's layout that is published at these addresses."""
     made = made_up_mnist.publish(monkeypatch, name)
-    homes = homes or made_up_mnist.SETS[name].homes
-    replaced = dataclasses.replace(mnist_files.SETS[name], homes=homes)
-    monkeypatch.setitem(mnist_files.SETS, name, replaced)
+    addresses = addresses or made_up_mnist.SETS[name].addresses
+    replaced = dataclasses.replace(mnist.SETS[name], addresses=addresses)
+    monkeypatch.setitem(mnist.SETS, name, replaced)
     return made
 
 
@@ -154,7 +154,7 @@ def in_small(monkeypatch, name, *homes):
 def test_four_files_are_fetched_once_from_the_first_place_that_has_them(
     monkeypatch, cache, site, name
 ):
-    home = mnist_files.SETS[name].homes
+    home = mnist.SETS[name].addresses
     made = in_small(monkeypatch, name, *home)
     made.write(site[0])
     first = load(name)
@@ -168,7 +168,7 @@ def test_four_files_are_fetched_once_from_the_first_place_that_has_them(
 
 
 def test_only_what_is_missing_is_fetched(monkeypatch, cache, site):
-    made = in_small(monkeypatch, "mnist", *mnist_files.SETS["mnist"].homes[1:])
+    made = in_small(monkeypatch, "mnist", *mnist.SETS["mnist"].addresses[1:])
     made.write(site[0])
     place = made.write(cache / "MNIST" / "raw")
     (place / "t10k-labels-idx1-ubyte.gz").unlink()
@@ -177,7 +177,7 @@ def test_only_what_is_missing_is_fetched(monkeypatch, cache, site):
 
 
 def test_every_place_that_failed_is_named(monkeypatch, cache, site):
-    in_small(monkeypatch, "mnist", *mnist_files.SETS["mnist"].homes)
+    in_small(monkeypatch, "mnist", *mnist.SETS["mnist"].addresses)
     expected = (
         r"MNIST could not be downloaded from http.*gone/train-images.*404.*, nor from "
         rf"http.*404.*\. Put train-images-idx3-ubyte.gz into {cache}/MNIST/raw, or name"
@@ -201,7 +201,7 @@ def test_progress_is_shown_in_megabytes(monkeypatch, tmp_path, site):
         title="Big",
         file="big.bin",
         checksum=f"sha256:{sha256}",
-        urls=(cifar_files.HOME + "big.bin",),
+        urls=(cifar.ADDRESS + "big.bin",),
     )
     assert fetch(file, tmp_path, quiet=False).read_bytes() == data
     assert seen[-1] == (1.024, 1.024)

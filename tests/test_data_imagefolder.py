@@ -11,7 +11,8 @@ from made_up_images import imagefolder, pixels, write_image
 from PIL import Image
 
 from bntt.data import load
-from bntt.data.cache import building, verify
+from bntt.data.cache import verify
+from bntt.data.cache.plan import Plan
 
 
 @pytest.fixture(autouse=True)
@@ -316,7 +317,7 @@ def test_large_pictures_are_decoded_on_few_threads(root, monkeypatch):
 
 def spied(plans):
     def plan(*args):
-        plans.append(building.Plan(*args))
+        plans.append(Plan(*args))
         return plans[-1]
 
     return plan

@@ -15,7 +15,7 @@ from command import ENVIRONMENT
 from made_up_mnist import NAMES, SETS, idx, publish
 
 from bntt.data import load
-from bntt.data.sets import mnist_files
+from bntt.data.sets import mnist
 
 BOTH = pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 PACKED = pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
@@ -108,12 +108,12 @@ def test_the_other_sets_files_are_told_apart(tmp_path, monkeypatch, wanted, give
 
 def forget(monkeypatch, name):
     """Let no checksum of that set be known."""
-    one = mnist_files.SETS[name]
+    one = mnist.SETS[name]
     files = {
         part: dataclasses.replace(file, md5="0", unpacked_md5="")
         for part, file in one.files.items()
     }
-    monkeypatch.setitem(mnist_files.SETS, name, dataclasses.replace(one, files=files))
+    monkeypatch.setitem(mnist.SETS, name, dataclasses.replace(one, files=files))
 
 
 @PACKED

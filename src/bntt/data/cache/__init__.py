@@ -18,20 +18,18 @@ import numpy as np
 
 from ...machine.extras import how_to_install
 from ...machine.progress import Display
-from .building import (
+from .arrays import (
     META,
-    Fill,
-    Plan,
-    build,
-    check_room,
     dates,
     json_sha256,
     open_rows,
     read_meta,
     rows_sha256,
     write_meta,
-    writing,
 )
+from .building import Fill, build
+from .plan import Plan
+from .room import check_room, writing
 
 FORMAT = 2
 """Of the folder; decides its name, so that another format is another cache."""
