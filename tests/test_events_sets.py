@@ -285,7 +285,7 @@ def test_labels_that_are_no_text_are_named_with_the_line(tmp_path):
     path = tmp_path / "user01_led_labels.csv"
     path.write_bytes(path.read_bytes().replace(b"3,", b"\xff,", 1))
     with pytest.raises(
-        ValueError, match=rf"{path}: line 4 is no text in UTF-8 \(byte 0xff"
+        ValueError, match=rf"{path}: line 4 holds the byte 0xff, which is not UTF-8"
     ):
         load_set("dvs-gesture", tmp_path)
 

@@ -1,6 +1,5 @@
 """Recipes from TOML, with overrides."""
 
-import codecs
 import tomllib
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
@@ -9,6 +8,7 @@ from typing import Any
 
 from ..choices import one_of, said
 from .recipe import Recipe
+from .text import decoded
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -80,32 +80,13 @@ def _read(path: Path) -> dict[str, Any]:
             f"package go by name: {', '.join(recipe_names())}."
         )
     try:
-        values = _toml(_text(path))
+        text = decoded(path.read_bytes())
+        values = _toml(text.replace("\r\n", "\n").replace("\r", "\n"))
     except ValueError as error:
         raise ValueError(f"{path} is not a TOML file: {error}.") from error
     for key in values:
         one_of("recipe key", key, _keys(), f" (in {path})")
     return values
-
-
-def _text(path: Path) -> str:
-    """What a file holds, with or without the mark that some editors put in front.
-
-    Raises:
-        ValueError: If it is not UTF-8; with the line.
-    """
-    data = path.read_bytes()
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError("it is written in UTF-16. Save it as UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"line {line} holds the byte 0x{data[error.start]:02x}, which is not UTF-8. "
-            f"Save it as UTF-8"
-        ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _toml(text: str) -> dict[str, Any]:

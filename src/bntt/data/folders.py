@@ -75,16 +75,23 @@ def check_file(path: Path, kind: str, advice: str) -> None:
         raise FileNotFoundError(f"{path} {what}. {advice}")
 
 
-def read_bounded(path: Path, most: int) -> bytes:
-    """Return the bytes of a file.
+def read_bounded(path: Path, most: int, kind: str) -> bytes:
+    """Return the bytes of a file, of which there is a largest that can be honest.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have.
+        kind: What it should be, such as "a picture".
 
     Raises:
-        ValueError: If it has more than `most`.
+        ValueError: If it has more.
+        OSError: If it cannot be read.
     """
     size = path.stat().st_size
     if size > most:
         raise ValueError(
-            f"{path} has {size} bytes, more than any such file, which is {most}. Another "
-            f"set's file, or damaged?"
+            f"{path} has {size} bytes, but {kind} of more than {most} is not read. "
+            f"Damaged, or something else?"
         )
-    return path.read_bytes()
+    with path.open("rb", buffering=0) as file:  # fewer system calls than read_bytes
+        return file.read()

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from ..config.text import decoded
+from .folders import read_bounded
 from .tree import Stamp
 
 SHA256 = 32
@@ -92,21 +94,11 @@ def read_text(path: Path) -> tuple[str, str]:
         ValueError: If it is no text in UTF-8; the line is named. If it is too long.
         OSError: If it cannot be read.
     """
-    size = path.stat().st_size
-    if size > LONGEST_TEXT:
-        raise ValueError(
-            f"{path} has {size} bytes, more than any list of names or labels that is read, "
-            f"which is {LONGEST_TEXT}. Something else?"
-        )
-    data = path.read_bytes()
+    data = read_bounded(path, LONGEST_TEXT, "a list of names or labels")
     try:
-        return data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{path}: line {line} is no text in UTF-8 (byte {data[error.start]:#04x}). "
-            f"Damaged, or saved in another encoding? Save it as UTF-8."
-        ) from error
+        return decoded(data), hashlib.sha256(data).hexdigest()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}, if it is not damaged.") from error
 
 
 def sha256_of_names(names: Iterable[str]) -> str:

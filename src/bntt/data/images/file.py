@@ -1,6 +1,5 @@
 """One image file: its pixels, upright, opaque and of the size wanted."""
 
-import stat
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ...machine.extras import how_to_install
-from ..folders import NO_FILE
+from ..folders import check_file, read_bounded
 from .deep import in_eight_bits, strips
 from .jpeg import plain_pixels
 from .levels import Unsuited
@@ -80,25 +79,13 @@ def read(
         ImportError: If Pillow is needed and not installed.
     """
     if data is None:
-        data = _bytes(path)
+        check_file(path, "a picture", "Name PNG or JPEG files.")
+        data = read_bounded(path, LARGEST, "a picture")
     if sides is None or sides[0] == sides[1]:
         pixels = plain_pixels(data, MODES[channels], sides[0] if sides else 0)
         if pixels is not None:
             return Decoded(_channels_first(pixels, channels), 0, 255)
     return _opened(path, data, channels, sides, white)
-
-
-def _bytes(path: Path) -> bytes:
-    size = path.stat()
-    if not stat.S_ISREG(size.st_mode) and not stat.S_ISDIR(size.st_mode):
-        raise ValueError(f"{NO_FILE.format(path)}, not an image.")
-    if size.st_size > LARGEST:
-        raise ValueError(
-            f"{path} has {size.st_size} bytes, more than any image that is read, which is "
-            f"{LARGEST}. Something else?"
-        )
-    with path.open("rb", buffering=0) as file:  # fewer system calls than read_bytes
-        return file.read()
 
 
 def _channels_first(pixels: np.ndarray, channels: int) -> np.ndarray:

@@ -237,14 +237,14 @@ class _Files:
         self.sha256: dict[str, str] = {}
         self.members = None
         if place.is_file():
-            archive = self._hashed(place.name, read_bounded(place, MOST))
+            archive = self._hashed(place.name, read_bounded(place, MOST, "a file of CIFAR"))
             self.members = unpack(place, archive, version.archive_md5)
 
     def read(self, name: str) -> bytes:
         """Return one file's bytes."""
         if self.members is not None:
             return self._hashed(name, self.members[name])
-        return self._hashed(name, read_bounded(self.place / name, MOST))
+        return self._hashed(name, read_bounded(self.place / name, MOST, "a file of CIFAR"))
 
     def _hashed(self, name: str, data: bytes) -> bytes:
         self.sha256[name] = hashlib.sha256(data).hexdigest()
