@@ -97,10 +97,10 @@ def _compare(cache: Path, originals: Originals) -> int:
     if changed:
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         raise ValueError(
-            f"{len(changed)} of {count} files in {originals.root} are gone, or have other "
-            f"bytes than when the cache was made: {', '.join(changed[:NAMED])}{more}. Put "
-            f"back what was there, or delete {cache}: the next use makes the cache of what "
-            f"is there now."
+            f"{len(changed)} of {count} files in {originals.folder} are gone, or have "
+            f"other bytes than when the cache was made: {', '.join(changed[:NAMED])}"
+            f"{more}. Put back what was there, or delete {cache}: the next use makes the cache of "
+            f"what is there now."
         )
     return count
 

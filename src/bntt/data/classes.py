@@ -38,11 +38,11 @@ class ClassFolders:
         return [label for label, one in enumerate(self.found.values()) for _ in one.files]
 
 
-def class_folders(root: Path, under: str, endings: tuple[str, ...]) -> ClassFolders:
+def class_folders(folder: Path, under: str, endings: tuple[str, ...]) -> ClassFolders:
     """Return the classes in a folder; the files in folders within one are the class's too.
 
     Args:
-        root: The set's folder.
+        folder: Of the set.
         under: Where the classes' folders lie in it, such as ``"train"``; may be empty.
         endings: What names of files may end in, in lower case.
 
@@ -50,11 +50,11 @@ def class_folders(root: Path, under: str, endings: tuple[str, ...]) -> ClassFold
         ValueError: If two folders have the same name but for how its accents are written,
             or all are called like parts of a set.
     """
-    place = root / under
-    own = folders(place)
+    parent = folder / under
+    own = folders(parent)
     if own and all(name.casefold() in PARTS for name in own):
         raise ValueError(
-            f"The folders in {place} are called {' and '.join(own)}, like parts of a set "
+            f"The folders in {parent} are called {' and '.join(own)}, like parts of a set "
             f"and not like classes. Parts are found as train and test (or val) in small "
             f"letters; each holds the folders of the classes."
         )
@@ -63,11 +63,11 @@ def class_folders(root: Path, under: str, endings: tuple[str, ...]) -> ClassFold
         class_name = unicodedata.normalize("NFC", name)
         if class_name in found:
             raise ValueError(
-                f"{place} has two folders that are called {class_name!r}, with the accents "
-                f"written in different ways. Put their files into one."
+                f"{parent} has two folders that are called {class_name!r}, with the "
+                f"accents written in different ways. Put their files into one."
             )
-        found[class_name] = scan(root, f"{under}/{name}".lstrip("/"), endings, deep=True)
-    return ClassFolders(found, beside(root, under, own))
+        found[class_name] = scan(folder, f"{under}/{name}".lstrip("/"), endings, deep=True)
+    return ClassFolders(found, beside(folder, under, own))
 
 
 def notes_on(parts: Sequence[ClassFolders], around: Found) -> list[str]:

@@ -26,32 +26,32 @@ def find(
     Raises:
         FileNotFoundError: If none is, or more than one folder in `root`.
     """
-    place = cache_folder() if root is None else root
-    if place.is_dir() and holds(place):
-        return place
-    inside = [place / folder for folder in folders(place)] if place.is_dir() else []
-    found = [folder for folder in inside if holds(folder)]
+    folder = cache_folder() if root is None else root
+    if folder.is_dir() and holds(folder):
+        return folder
+    inside = [folder / one for one in folders(folder)] if folder.is_dir() else []
+    found = [one for one in inside if holds(one)]
     if len(found) == 1:
         return found[0]
     if found:
         raise FileNotFoundError(
-            f"{title} is in {place} more than once: {', '.join(p.name for p in found)}. "
+            f"{title} is in {folder} more than once: {', '.join(p.name for p in found)}. "
             f"Name one of these folders with --data DIR."
         )
     raise FileNotFoundError(
-        f"No {title} in {place}: looked for {looked_for}, there and in the folders in it; "
-        f"{what_is_there(place)}. Name the folder that holds it with --data DIR; `bntt "
+        f"No {title} in {folder}: looked for {looked_for}, there and in the folders in it; "
+        f"{what_is_there(folder)}. Name the folder that holds it with --data DIR; `bntt "
         f"data {name}` says where it is published."
     )
 
 
-def what_is_there(root: Path) -> str:
+def what_is_there(path: Path) -> str:
     """Return half a sentence: the first names in a folder, or that there is none."""
-    if not root.exists():
+    if not path.exists():
         return "there is no such folder"
-    if not root.is_dir():
-        return "it is a file" if root.is_file() else NO_FILE.format("it")
-    names = sorted(path.name for path in root.iterdir())
+    if not path.is_dir():
+        return "it is a file" if path.is_file() else NO_FILE.format("it")
+    names = sorted(inner.name for inner in path.iterdir())
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"it holds {', '.join(names[:SHOWN])}{more}" if names else "it is empty"
 

@@ -117,8 +117,8 @@ def sha256_of_all(digests: Mapping[str, str]) -> str:
 class Originals:
     """The files that a cache was made of, and what was in them when they were read."""
 
-    root: Path
-    """Their folder."""
+    folder: Path
+    """In which they lie."""
     names: Sequence[str]
     """Relative to it; one that was read several times stands there as often."""
     sha256: UInt8[np.ndarray, "N 32"]
@@ -155,7 +155,7 @@ class Originals:
         return differing
 
     def _sha256_now(self, name: str) -> bytes:
-        path = self.root / name
+        path = self.folder / name
         return _sha256(path) if path.is_file() else b""
 
 

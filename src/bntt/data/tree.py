@@ -24,8 +24,8 @@ class Stamp(NamedTuple):
     """In bytes."""
     changed_ns: int
     """When it was last written, in nanoseconds."""
-    place: str = ""
-    """Where it really lies."""
+    real_path: str = ""
+    """Where it really lies, links followed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +42,14 @@ class Found:
         self.skipped.setdefault(why, []).append(name)
 
 
-def scan(root: Path, folder: str, endings: tuple[str, ...], *, deep: bool = False) -> Found:
+def scan(
+    folder: Path, under: str, endings: tuple[str, ...], *, deep: bool = False
+) -> Found:
     """Return the regular files in a folder; nothing is opened, whatever else is there.
 
     Args:
-        root: The set's folder.
-        folder: The files' own, relative to `root`.
+        folder: The set's folder.
+        under: The files' own, relative to `folder`.
         endings: What their names may end in, in lower case; hidden files are none.
         deep: Whether those in the folders within are files of this one too.
 
@@ -58,33 +60,33 @@ def scan(root: Path, folder: str, endings: tuple[str, ...], *, deep: bool = Fals
         OSError: If a folder may not be read.
     """
     found = Found()
-    if (root / folder).is_dir():
-        above = (os.path.realpath(root),)
-        found.files.update(_walk(root, folder, endings, deep, found, above))
+    if (folder / under).is_dir():
+        above = (os.path.realpath(folder),)
+        found.files.update(_walk(folder, under, endings, deep, found, above))
     return found
 
 
 def _walk(
-    root: Path,
-    folder: str,
+    folder: Path,
+    under: str,
     endings: tuple[str, ...],
     deep: bool,
     found: Found,
     above: tuple[str, ...],
 ) -> Iterator[tuple[str, Stamp]]:
-    home = os.path.realpath(root / folder)
-    if any(_lies_in(one, home) for one in above):
-        return found.skip(CIRCLE, folder)
-    with os.scandir(root / folder) as entries:
+    real = os.path.realpath(folder / under)
+    if any(_lies_in(one, real) for one in above):
+        return found.skip(CIRCLE, under)
+    with os.scandir(folder / under) as entries:
         for entry in sorted(entries, key=lambda entry: natural(entry.name)):
-            name = f"{folder}/{entry.name}"
+            name = f"{under}/{entry.name}"
             why = _left_out(entry, endings)
             if why == FOLDER and deep:
-                yield from _walk(root, name, endings, deep, found, (*above, home))
+                yield from _walk(folder, name, endings, deep, found, (*above, real))
             elif why:
                 found.skip(why, name)
             else:
-                yield name, _stamp(entry, home)
+                yield name, _stamp(entry, real)
 
 
 def _lies_in(folder: str, other: str) -> bool:
@@ -107,27 +109,27 @@ def _left_out(entry: os.DirEntry[str], endings: tuple[str, ...]) -> str:
     return "" if entry.name.lower().endswith(endings) else OTHER
 
 
-def stamp(root: Path, name: str) -> Stamp:
+def stamp(folder: Path, name: str) -> Stamp:
     """Return the stamp of a file that is known to be there.
 
     Raises:
         OSError: If it is not.
     """
-    path = (root / name).resolve()
+    path = (folder / name).resolve()
     status = path.stat()
     return Stamp(status.st_size, status.st_mtime_ns, str(path))
 
 
-def _stamp(entry: os.DirEntry[str], home: str) -> Stamp:
+def _stamp(entry: os.DirEntry[str], real: str) -> Stamp:
     status = entry.stat()
     # where a link leads is read, not followed through every folder: that takes long
-    place = os.readlink(entry.path) if entry.is_symlink() else entry.name
-    return Stamp(status.st_size, status.st_mtime_ns, f"{home}/{place}")
+    target = os.readlink(entry.path) if entry.is_symlink() else entry.name
+    return Stamp(status.st_size, status.st_mtime_ns, f"{real}/{target}")
 
 
-def folders(root: Path) -> list[str]:
-    """Return the names of the folders in `root`, in natural order, hidden ones aside."""
-    with os.scandir(root) as entries:
+def folders(folder: Path) -> list[str]:
+    """Return the names of the folders in `folder`, in natural order, hidden ones aside."""
+    with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if _left_out(entry, ()) == FOLDER]
     return sorted(names, key=natural)
 
@@ -141,14 +143,14 @@ def natural(name: str) -> tuple[list[str | int], str]:
     return [int(p) if k % 2 else p for k, p in enumerate(parts)], name
 
 
-def beside(root: Path, folder: str, known: Sequence[str]) -> Found:
+def beside(folder: Path, under: str, known: Sequence[str]) -> Found:
     """Return, as left out, what is in a folder beside the folders that are known."""
     found = Found()
-    with os.scandir(root / folder) as entries:
+    with os.scandir(folder / under) as entries:
         for entry in sorted(entries, key=lambda entry: natural(entry.name)):
             if entry.name not in known:
                 why = _left_out(entry, ("",)) or BESIDE
-                found.skip(why, f"{folder}/{entry.name}".lstrip("/"))
+                found.skip(why, f"{under}/{entry.name}".lstrip("/"))
     return found
 
 

@@ -95,14 +95,14 @@ class _Counter:
             if events is None or sample.file != file:
                 file, (events, faults) = sample.file, self._read(sample.file)
                 stamp = self.listing.files[file]
-                sha256 = sha256_unchanged(self.listing.root / file, stamp)
+                sha256 = sha256_unchanged(self.listing.folder / file, stamp)
             views["sha256"][row] = np.frombuffer(sha256, dtype=np.uint8)
             for name, value in self._count(sample, events).items():
                 views[name][row] = value
             views["clock"][row] = faults
 
     def _read(self, file: str) -> tuple[Events, Faults]:
-        path = self.listing.root / file
+        path = self.listing.folder / file
         events = self.listing.read(path)
         side = max(events.width, events.height)
         if not self.options.image_size and side != self.listing.side:
@@ -122,7 +122,7 @@ class _Counter:
         if not len(part) and not self.listing.drop_empty:
             where = f" from {span[0]} to {span[1]} microseconds" if span else ""
             raise ValueError(
-                f"{self.listing.root / sample.file} holds no events{where}. Damaged, or "
+                f"{self.listing.folder / sample.file} holds no events{where}. Damaged, or "
                 f"nothing moved? Extract it again, or take it out of the set."
             )
         options = self.options
@@ -164,7 +164,7 @@ def _dataset(
         parts["squares"][0].sum(axis=0), train[:, :, 0].size
     )
     names = [sample.file for sample in listing.samples]
-    originals = Originals(listing.root, names, arrays["sha256"])
+    originals = Originals(listing.folder, names, arrays["sha256"])
     source = {f"{listing.title} files": originals.digest, **listing.texts}
     return Dataset(
         name=listing.name,

@@ -39,7 +39,8 @@ class Listing:
 
     name: str
     title: str
-    root: Path
+    folder: Path
+    """Of the set."""
     files: Mapping[str, Stamp]
     """The recordings, by relative name."""
     texts: Mapping[str, str] = field(default_factory=dict)

@@ -62,7 +62,7 @@ def survey(listing: Listing, request: Request) -> Survey:
 
     def fill(first: int, last: int, views: dict[str, np.ndarray]) -> None:
         for row, file in enumerate(files[first:last]):
-            path = listing.root / file
+            path = listing.folder / file
             events, _ = settle(path, listing.read(path))
             check_unchanged(path, listing.files[file])
             if not len(events):
@@ -117,7 +117,7 @@ def cut_into_windows(listing: Listing, survey: Survey, window_ms: int) -> Listin
     for kind, samples in (("training", train), ("test", test)):
         if not samples:
             raise ValueError(
-                f"No {kind} recording in {listing.root} is as long as a window of "
+                f"No {kind} recording in {listing.folder} is as long as a window of "
                 f"{window_ms} ms. Set a shorter `window_ms`."
             )
     notes = (*listing.notes, *_notes(listing, survey, window_ms))
@@ -135,7 +135,7 @@ def _check_clocks(listing: Listing, survey: Survey) -> None:
     if len(jumps):
         k = jumps[0]
         raise ValueError(
-            f"{listing.root / listing.samples[k].file}: times run from "
+            f"{listing.folder / listing.samples[k].file}: times run from "
             f"{survey.first_us[k]} to {survey.last_us[k]} microseconds, but only "
             f"{survey.filled[k]} of {survey.windows[k]} windows hold events. "
             f"Its clock seems to jump: cut the recording there, or take it out of the set."

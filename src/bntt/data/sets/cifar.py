@@ -163,8 +163,8 @@ def _load(name: str, request: Request) -> Dataset:
     cifar = SETS[name]
     refuse_split(cifar.title, request.options.split)
     refuse_other_size(cifar.title, SIDE, request.options.image_size)
-    version, place = _find(cifar, request)
-    files = _Files(version, place)
+    version, source = _find(cifar, request)
+    files = _Files(version, source)
     per_file = TRAIN // len(version.train)
     train = [_decode(cifar, files, file, per_file) for file in version.train]
     test_images, test_labels = _decode(cifar, files, version.test, TEST)
@@ -202,12 +202,12 @@ def _locate(cifar: CifarSet, root: Path) -> tuple[Version, Path]:
     """Return the first version that is complete, and the folder or archive it is in."""
     partial = []
     for version in cifar.versions:
-        for place in (root / version.folder, root, root / version.archive):
-            missing = _missing(version, place)
+        for source in (root / version.folder, root, root / version.archive):
+            missing = _missing(version, source)
             if not missing:
-                return version, place
+                return version, source
             if len(missing) < len(version.files):
-                partial.append(f"{place} lacks {', '.join(missing)}")
+                partial.append(f"{source} lacks {', '.join(missing)}")
     if partial:
         raise FileNotFoundError(
             f"{cifar.title} is incomplete: {'; '.join(partial)}. Extract the archive "
@@ -222,29 +222,30 @@ def _locate(cifar: CifarSet, root: Path) -> tuple[Version, Path]:
     )
 
 
-def _missing(version: Version, place: Path) -> list[str]:
-    if place.is_file() and place.name == version.archive:
+def _missing(version: Version, source: Path) -> list[str]:
+    if source.is_file() and source.name == version.archive:
         return []
-    return [name for name in version.files if not (place / name).is_file()]
+    return [name for name in version.files if not (source / name).is_file()]
 
 
 class _Files:
     """The files of one version, in a folder or in its archive, hashed as they are read."""
 
-    def __init__(self, version: Version, place: Path) -> None:
+    def __init__(self, version: Version, source: Path) -> None:
         self.version = version
-        self.place = place
+        self.source = source
         self.sha256: dict[str, str] = {}
         self.members = None
-        if place.is_file():
-            archive = self._hashed(place.name, read_bounded(place, MOST, "a file of CIFAR"))
-            self.members = unpack(place, archive, version.archive_md5)
+        if source.is_file():
+            archive = read_bounded(source, MOST, "a file of CIFAR")
+            self._hashed(source.name, archive)
+            self.members = unpack(source, archive, version.archive_md5)
 
     def read(self, name: str) -> bytes:
         """Return one file's bytes."""
         if self.members is not None:
             return self._hashed(name, self.members[name])
-        return self._hashed(name, read_bounded(self.place / name, MOST, "a file of CIFAR"))
+        return self._hashed(name, read_bounded(self.source / name, MOST, "a file of CIFAR"))
 
     def _hashed(self, name: str, data: bytes) -> bytes:
         self.sha256[name] = hashlib.sha256(data).hexdigest()
@@ -255,7 +256,7 @@ def _decode(
     cifar: CifarSet, files: _Files, name: str, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return pixels uint8 [count, 3072] and labels int64 [count] of one file."""
-    path, data = files.place / name, files.read(name)
+    path, data = files.source / name, files.read(name)
     if not files.version.md5:
         return _from_records(cifar, path, data, count)
     batch = unpickle(path, data, files.version.md5[name])
@@ -296,7 +297,7 @@ def _check_labels(path: Path, labels: np.ndarray, classes: int) -> None:
 
 
 def _class_names(cifar: CifarSet, files: _Files) -> tuple[str, ...]:
-    path, data = files.place / files.version.names, files.read(files.version.names)
+    path, data = files.source / files.version.names, files.read(files.version.names)
     if files.version.md5:
         names = unpickle(path, data, files.version.md5[path.name])[cifar.names_key]
     else:

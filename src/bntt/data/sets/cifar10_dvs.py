@@ -42,23 +42,23 @@ def load_cifar10_dvs(request: Request) -> Dataset:
     There is no official test set: ``split`` names a division, see `splits.split`.
     """
     looked_for = "the class folders airplane to truck"
-    home = find(request.root, "cifar10dvs", "CIFAR10-DVS", looked_for, _is_it)
-    found = [_recordings(home, name) for name in CLASSES]
-    _check_complete(home, found)
+    folder = find(request.root, "cifar10dvs", "CIFAR10-DVS", looked_for, _is_it)
+    found = [_recordings(folder, name) for name in CLASSES]
+    _check_complete(folder, found)
     samples = [Sample(file, k) for k, one in enumerate(found) for file in one.files]
     labels, names = np.array([s.label for s in samples]), [s.file for s in samples]
     options = request.options
     chosen = split(options.split, labels, options.split_seed, names)
-    return load_frames(_listing(home, found, samples, chosen, options.outside), request)
+    return load_frames(_listing(folder, found, samples, chosen, options.outside), request)
 
 
 def _listing(
-    home: Path, found: list[Found], samples: list[Sample], chosen: Split, outside: str
+    folder: Path, found: list[Found], samples: list[Sample], chosen: Split, outside: str
 ) -> Listing:
     return Listing(
         name="cifar10dvs",
         title="CIFAR10-DVS",
-        root=home,
+        folder=folder,
         files={name: stamp for one in found for name, stamp in one.files.items()},
         train=[samples[k] for k in chosen.train],
         test=[samples[k] for k in chosen.test],
@@ -83,11 +83,11 @@ def _is_it(folder: Path) -> bool:
     return any(_recordings(folder, name).files for name in CLASSES)
 
 
-def _recordings(home: Path, name: str) -> Found:
+def _recordings(folder: Path, name: str) -> Found:
     """Return a class's recordings, in the order of their numbers."""
     official = re.compile(rf"{name}/cifar10_{name}_\d+\.\w+")
     for ending in ENDINGS:
-        found = scan(home, name, (ending,))
+        found = scan(folder, name, (ending,))
         for other in [file for file in found.files if not official.fullmatch(file)]:
             del found.files[other]
             found.skip("other names", other)
@@ -96,11 +96,11 @@ def _recordings(home: Path, name: str) -> Found:
     return Found()
 
 
-def _check_complete(home: Path, found: list[Found]) -> None:
+def _check_complete(folder: Path, found: list[Found]) -> None:
     missing = [name for name, one in zip(CLASSES, found, strict=True) if not one.files]
     if missing:
         raise FileNotFoundError(
-            f"CIFAR10-DVS in {home} is incomplete: no cifar10_CLASS_K.aedat (or .npz) in "
+            f"CIFAR10-DVS in {folder} is incomplete: no cifar10_CLASS_K.aedat (or .npz) in "
             f"{', '.join(missing)}. Extract these classes' archives there."
         )
 

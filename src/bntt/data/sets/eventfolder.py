@@ -37,12 +37,12 @@ def load_eventfolder(request: Request) -> Dataset:
     split divides recordings, before they are cut: windows of one recording are alike, and
     some would be learned from and others tested on.
     """
-    root, options = _check_folder(request.root), request.options
-    if all((root / part).is_dir() for part in PARTS):
-        refuse_split(f"{root} (its folder test)", options.split)
-        listing = _given(root)
+    folder, options = _check_folder(request.root), request.options
+    if all((folder / part).is_dir() for part in PARTS):
+        refuse_split(f"{folder} (its folder test)", options.split)
+        listing = _given(folder)
     else:
-        listing = _divided(root, options)
+        listing = _divided(folder, options)
     read = partial(read_recording, sensor=options.sensor_sides, outside=options.outside)
     listing = replace(listing, read=read)
     found = survey(listing, request)
@@ -66,38 +66,38 @@ def _check_folder(root: Path | None) -> Path:
     return root
 
 
-def _given(root: Path) -> Listing:
-    parts = [_classes(root, part) for part in PARTS]
+def _given(folder: Path) -> Listing:
+    parts = [_classes(folder, part) for part in PARTS]
     if different := sorted(set(parts[0].found) ^ set(parts[1].found)):
         raise FileNotFoundError(
-            f"{root}: train and test must hold the same classes, but only one of them has "
-            f"{', '.join(different)}."
+            f"{folder}: train and test must hold the same classes, but only one of them "
+            f"has {', '.join(different)}."
         )
     train, test = (_samples(part) for part in parts)
-    return _listing(root, parts, beside(root, "", PARTS), train, test)
+    return _listing(folder, parts, beside(folder, "", PARTS), train, test)
 
 
-def _divided(root: Path, options: DataOptions) -> Listing:
-    found = _classes(root, "")
+def _divided(folder: Path, options: DataOptions) -> Listing:
+    found = _classes(folder, "")
     samples = _samples(found)
     labels, names = np.array([s.label for s in samples]), [s.file for s in samples]
     chosen = split(options.split, labels, options.split_seed, names)
     train, test = ([samples[k] for k in index] for index in (chosen.train, chosen.test))
-    listing = _listing(root, [found], Found(), train, test)
+    listing = _listing(folder, [found], Found(), train, test)
     return replace(listing, split=chosen, notes=(chosen.note, *listing.notes))
 
 
-def _classes(root: Path, part: str) -> ClassFolders:
-    found = class_folders(root, part, ENDINGS)
+def _classes(folder: Path, part: str) -> ClassFolders:
+    found = class_folders(folder, part, ENDINGS)
     if empty := [str(Path(part, n)) for n, one in found.found.items() if not one.files]:
         raise FileNotFoundError(
-            f"{root}: every class folder must hold recordings ({', '.join(ENDINGS)}), but "
-            f"there are none in {', '.join(empty)}."
+            f"{folder}: every class folder must hold recordings ({', '.join(ENDINGS)}), "
+            f"but there are none in {', '.join(empty)}."
         )
     if len(found.found) < 2:
         raise FileNotFoundError(
-            f"{root / part} must hold two class folders or more; "
-            f"{what_is_there(root / part)}."
+            f"{folder / part} must hold two class folders or more; "
+            f"{what_is_there(folder / part)}."
         )
     return found
 
@@ -107,7 +107,7 @@ def _samples(part: ClassFolders) -> list[Sample]:
 
 
 def _listing(
-    root: Path,
+    folder: Path,
     parts: list[ClassFolders],
     around: Found,
     train: list[Sample],
@@ -116,7 +116,7 @@ def _listing(
     return Listing(
         name=NAME,
         title=NAME,
-        root=root,
+        folder=folder,
         files={name: stamp for part in parts for name, stamp in part.files.items()},
         train=train,
         test=test,
@@ -132,7 +132,7 @@ def _with_sensor(listing: Listing, found: Survey, options: DataOptions) -> Listi
     silent = np.array([file.lower().endswith(ARRAYS) for file in files])
     notes = listing.notes
     if silent.any() and options.sensor_sides == UNKNOWN:
-        shared = _shared(listing.root, files, silent, found)
+        shared = _shared(listing.folder, files, silent, found)
         listing = replace(listing, read=_reader(shared, options.outside))
         furthest = files[int(np.argmax(silent * (found.width + found.height)))]
         notes += (
@@ -165,11 +165,11 @@ def _reader(arrays: Sides, outside: str) -> Callable[[Path], Events]:
     return read
 
 
-def _shared(root: Path, files: list[str], silent: np.ndarray, found: Survey) -> Sides:
+def _shared(folder: Path, files: list[str], silent: np.ndarray, found: Survey) -> Sides:
     """Return the columns and rows that hold all events of the silent files."""
     width, height = (int(sides[silent].max()) for sides in (found.width, found.height))
     usual = int(found.most_width[silent].max()), int(found.most_height[silent].max())
     across = found.width if reaches_far(width, usual[0]) else found.height
-    furthest = root / files[int(np.argmax(silent * across))]
+    furthest = folder / files[int(np.argmax(silent * across))]
     refuse_stretched(furthest, (width, height), usual)
     return width, height

@@ -52,22 +52,22 @@ def load_gesture(request: Request) -> Dataset:
     two lists of trials. A sample is the events at ``startTime_usec <= t < endTime_usec``.
     """
     refuse_split(TITLE, request.options.split)
-    home = find(request.root, "dvs-gesture", TITLE, " and ".join(TRIALS), _is_it)
+    folder = find(request.root, "dvs-gesture", TITLE, " and ".join(TRIALS), _is_it)
     texts: dict[str, str] = {}
-    trials = [_trials(home, name, texts) for name in TRIALS]
-    _check_apart(home, *trials)
+    trials = [_trials(folder, name, texts) for name in TRIALS]
+    _check_apart(folder, *trials)
     files = [file for part in trials for file in part]
-    _check_complete(home, files)
+    _check_complete(folder, files)
     labels: dict[str, str] = {}
     train, test = (
-        [s for file in part for s in _samples(home, file, labels)] for part in trials
+        [s for file in part for s in _samples(folder, file, labels)] for part in trials
     )
     return load_frames(
         Listing(
             name="dvs-gesture",
             title=TITLE,
-            root=home,
-            files={file: stamp(home, file) for file in files},
+            folder=folder,
+            files={file: stamp(folder, file) for file in files},
             texts=texts | {f"{TITLE} labels": sha256_of_all(labels)},
             train=train,
             test=test,
@@ -90,9 +90,9 @@ def _is_it(folder: Path) -> bool:
     return any((folder / name).is_file() for name in TRIALS)
 
 
-def _trials(home: Path, name: str, texts: dict[str, str]) -> list[str]:
+def _trials(folder: Path, name: str, texts: dict[str, str]) -> list[str]:
     """Return the recordings that a list names, and note the SHA-256 of the list."""
-    path = home / name
+    path = folder / name
     if not path.is_file():
         raise FileNotFoundError(
             f"{TITLE} in {path.parent} is incomplete: it lacks {path.name}. Extract the "
@@ -116,20 +116,20 @@ def _trials(home: Path, name: str, texts: dict[str, str]) -> list[str]:
     return names
 
 
-def _check_apart(home: Path, train: list[str], test: list[str]) -> None:
+def _check_apart(folder: Path, train: list[str], test: list[str]) -> None:
     if both := sorted(set(train) & set(test)):
         raise ValueError(
-            f"{' and '.join(TRIALS)} in {home} both name {both[0]}: a recording cannot "
+            f"{' and '.join(TRIALS)} in {folder} both name {both[0]}: a recording cannot "
             f"both train and test."
         )
 
 
-def _check_complete(home: Path, files: list[str]) -> None:
+def _check_complete(folder: Path, files: list[str]) -> None:
     needed = [name for file in files for name in (file, _labels_of(file))]
-    if missing := [name for name in needed if not (home / name).is_file()]:
+    if missing := [name for name in needed if not (folder / name).is_file()]:
         more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
         raise FileNotFoundError(
-            f"{TITLE} in {home} is incomplete: its lists of trials name "
+            f"{TITLE} in {folder} is incomplete: its lists of trials name "
             f"{', '.join(missing[:4])}{more}, which it lacks. Extract the archive again."
         )
 
@@ -138,9 +138,9 @@ def _labels_of(file: str) -> str:
     return f"{file.removesuffix('.aedat')}_labels.csv"
 
 
-def _samples(home: Path, file: str, labels: dict[str, str]) -> list[Sample]:
+def _samples(folder: Path, file: str, labels: dict[str, str]) -> list[Sample]:
     """Return the labelled intervals of a recording, and note the SHA-256 of the labels."""
-    path = home / _labels_of(file)
+    path = folder / _labels_of(file)
     text, labels[path.name] = read_text(path)
     samples = [_sample(path, line, file, row) for line, row in _rows(path, text) if row]
     if not samples:

@@ -38,17 +38,17 @@ def load_imagefolder(request: Request) -> Dataset:
     of them are grey. They are scaled to ``image_size``, which may be left out if all have
     one size.
     """
-    place = _classes_in(request.root)
-    test = _test_folder(place)
+    folder = _classes_in(request.root)
+    test = _test_folder(folder)
     if not test:
-        found = _listed(place, "")
+        found = _listed(folder, "")
         return _loaded(
-            place, [found], Found(), _divided(place, found, request.options), request
+            folder, [found], Found(), _divided(folder, found, request.options), request
         )
-    refuse_split(f"the folder {place}, with {test} in it,", request.options.split)
-    parts = [_listed(place, "train"), _listed(place, test)]
-    _check_same_classes(place, parts, test)
-    return _loaded(place, parts, beside(place, "", ["train", test]), None, request)
+    refuse_split(f"the folder {folder}, with {test} in it,", request.options.split)
+    parts = [_listed(folder, "train"), _listed(folder, test)]
+    _check_same_classes(folder, parts, test)
+    return _loaded(folder, parts, beside(folder, "", ["train", test]), None, request)
 
 
 def _classes_in(root: Path | None) -> Path:
@@ -66,58 +66,58 @@ def _classes_in(root: Path | None) -> Path:
     return root
 
 
-def _test_folder(place: Path) -> str:
-    """Return the name of the test images' folder, empty if the classes lie in `place`."""
-    there = folders(place)
-    if "train" not in there or not folders(place / "train"):
+def _test_folder(folder: Path) -> str:
+    """Return the name of the test images' folder, empty if the classes lie in `folder`."""
+    there = folders(folder)
+    if "train" not in there or not folders(folder / "train"):
         return ""
     for name in TESTS:
         if name in there:
             return name
     raise FileNotFoundError(
-        f"{place} holds train but neither test nor val, to test on. Add one of them with "
-        f"the same classes in it, or name {place / 'train'} and set split={SPLIT!r}."
+        f"{folder} holds train but neither test nor val, to test on. Add one of them with "
+        f"the same classes in it, or name {folder / 'train'} and set split={SPLIT!r}."
     )
 
 
-def _listed(place: Path, under: str) -> ClassFolders:
-    part = class_folders(place, under, ENDINGS)
+def _listed(folder: Path, under: str) -> ClassFolders:
+    part = class_folders(folder, under, ENDINGS)
     if len(part.found) < 2:
         raise ValueError(
-            f"{place / under} must hold at least two classes, each a folder of images, but "
-            f"{what_is_there(place / under)}."
+            f"{folder / under} must hold at least two classes, each a folder of images, "
+            f"but {what_is_there(folder / under)}."
         )
     for name, one in part.found.items():
         if not one.files:
             raise ValueError(
-                f"{place / under / name} holds no images ({', '.join(ENDINGS)}): "
-                f"{what_is_there(place / under / name)}. A class must have some; add them, "
-                f"or take the folder out."
+                f"{folder / under / name} holds no images ({', '.join(ENDINGS)}): "
+                f"{what_is_there(folder / under / name)}. A class must have some; add "
+                f"them, or take the folder out."
             )
     return part
 
 
-def _divided(place: Path, found: ClassFolders, options: DataOptions) -> Split:
+def _divided(folder: Path, found: ClassFolders, options: DataOptions) -> Split:
     if options.split != SPLIT:
         raise ValueError(
-            f"{place} has no test set (its folders are classes, not train and test), so "
+            f"{folder} has no test set (its folders are classes, not train and test), so "
             f"that `split` must be {SPLIT!r}, got {options.split!r}."
         )
     return split(SPLIT, np.array(found.labels), options.split_seed, tuple(found.files))
 
 
-def _check_same_classes(place: Path, parts: list[ClassFolders], test: str) -> None:
+def _check_same_classes(folder: Path, parts: list[ClassFolders], test: str) -> None:
     train_names, test_names = (set(part.class_names) for part in parts)
     for name in sorted(train_names ^ test_names):
         has, lacks = ("train", test) if name in train_names else (test, "train")
         raise ValueError(
-            f"{place / lacks} lacks the class {name!r}, which is in {has}. Both must have "
+            f"{folder / lacks} lacks the class {name!r}, which is in {has}. Both must have "
             f"the same folders."
         )
 
 
 def _loaded(
-    place: Path,
+    folder: Path,
     parts: list[ClassFolders],
     around: Found,
     divided: Split | None,
@@ -127,11 +127,11 @@ def _loaded(
     rows, train = _rows(parts, divided)
     listed = [pair for part in parts for pair in part.files.items()]
     files = dict(listed[row] for row in rows)
-    shape, most = _shape(place, files, request)
+    shape, most = _shape(folder, files, request)
     source = divided.source if divided else {}
     images, sums, deep, originals = cached_images(
         "imagefolder",
-        place,
+        folder,
         files,
         {"split": source},
         shape,
@@ -144,7 +144,7 @@ def _loaded(
     labels = np.array([label for part in parts for label in part.labels], dtype=np.int64)
     labels = torch.from_numpy(labels[rows])
     dim = few_levels_of_all(deep, options.white)
-    mean, std, same = mean_and_deviation(sums[:train], shape[1] * shape[2], place, dim)
+    mean, std, same = mean_and_deviation(sums[:train], shape[1] * shape[2], folder, dim)
     notes = [*([divided.note] if divided else []), *notes_on(parts, around)]
     notes.extend(filter(None, (same, dim)))
     return Dataset(
@@ -173,7 +173,7 @@ def _rows(parts: list[ClassFolders], divided: Split | None) -> tuple[np.ndarray,
 
 
 def _shape(
-    place: Path, files: dict[str, Stamp], request: Request
+    folder: Path, files: dict[str, Stamp], request: Request
 ) -> tuple[tuple[int, int, int], int]:
     """Return channels, height and width that all images have or are scaled to.
 
@@ -183,8 +183,8 @@ def _shape(
 
     def fill(first: int, last: int, views: dict[str, np.ndarray]) -> None:
         for row, name in enumerate(names[first:last]):
-            height, width, grey = header(place / name)
-            check_unchanged(place / name, files[name])
+            height, width, grey = header(folder / name)
+            check_unchanged(folder / name, files[name])
             views["sides"][row] = height, width
             views["grey"][row] = grey
 

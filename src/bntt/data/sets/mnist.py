@@ -156,12 +156,12 @@ def load_fashion_mnist(request: Request) -> Dataset:
 def _load(name: str, request: Request) -> Dataset:
     mnist = SETS[name]
     refuse_split(mnist.title, request.options.split)
-    place = _find(mnist, request)
-    read = {part: _read(mnist, file, place) for part, file in mnist.files.items()}
+    folder = _find(mnist, request)
+    read = {part: _read(mnist, file, folder) for part, file in mnist.files.items()}
     _check(mnist, read["train-images"], read["train-labels"], mnist.train_counts)
     _check(mnist, read["t10k-images"], read["t10k-labels"], mnist.test_counts)
     train_images = _images(mnist, read["train-images"], request.options.image_size)
-    mean, std, _ = moments(train_images, place)
+    mean, std, _ = moments(train_images, folder)
     return Dataset(
         name=name,
         train_images=train_images,
@@ -187,28 +187,28 @@ def _find(mnist: MnistSet, request: Request) -> Path:
     except FileNotFoundError:
         if not request.download:
             raise
-    place = cache / mnist.folders[0]
+    folder = cache / mnist.folders[0]
     for file in mnist.files.values():
-        if not _paths(file, place):
-            fetch(mnist.published(file), place, quiet=request.quiet)
-    return place
+        if not _paths(file, folder):
+            fetch(mnist.published(file), folder, quiet=request.quiet)
+    return folder
 
 
 def _locate(mnist: MnistSet, root: Path) -> Path:
     """Return the first folder that is complete."""
     partial = []
-    for place in (root / folder for folder in mnist.folders):
-        missing = [f.name for f in mnist.files.values() if not _paths(f, place)]
+    for folder in (root / name for name in mnist.folders):
+        missing = [f.name for f in mnist.files.values() if not _paths(f, folder)]
         if not missing:
-            return place
+            return folder
         if len(missing) < len(mnist.files):
-            partial.append(f"{place} lacks {', '.join(missing)}")
+            partial.append(f"{folder} lacks {', '.join(missing)}")
     if partial:
         raise FileNotFoundError(
             f"{mnist.title} is incomplete: {'; '.join(partial)} (or the same with .gz). "
             f"Copy the rest there."
         )
-    folders = ", ".join(folder for folder in mnist.folders if folder)
+    folders = ", ".join(name for name in mnist.folders if name)
     raise FileNotFoundError(
         f"No {mnist.title} in {root}: looked for train-images-idx3-ubyte or the same with "
         f".gz, and three more like it, there and in {folders}; {what_is_there(root)}. Name "
@@ -216,8 +216,8 @@ def _locate(mnist: MnistSet, root: Path) -> Path:
     )
 
 
-def _paths(file: File, place: Path) -> list[Path]:
-    paths = [place / name for name in file.names]
+def _paths(file: File, folder: Path) -> list[Path]:
+    paths = [folder / name for name in file.names]
     return [path for path in paths if path.is_file()]
 
 
@@ -234,10 +234,10 @@ class _Read:
     """Which other file it stands in for."""
 
 
-def _read(mnist: MnistSet, file: File, place: Path) -> _Read:
+def _read(mnist: MnistSet, file: File, folder: Path) -> _Read:
     """Read the first whole one of the files that there are."""
     failures = []
-    for path in _paths(file, place):
+    for path in _paths(file, folder):
         try:
             read = _read_one(mnist, file, path)
         except ValueError as error:

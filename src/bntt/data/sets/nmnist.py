@@ -21,18 +21,20 @@ DIGITS = tuple("0123456789")
 def load_nmnist(request: Request) -> Dataset:
     """Load N-MNIST from ``Train/DIGIT/ID.bin`` and ``Test/DIGIT/ID.bin``."""
     refuse_split("N-MNIST", request.options.split)
-    home = find(
+    folder = find(
         request.root, "nmnist", "N-MNIST", "Train/0 to Test/9 with .bin files", _is_it
     )
-    found = [scan(home, f"{part}/{digit}", (".bin",)) for part in PARTS for digit in DIGITS]
+    found = [
+        scan(folder, f"{part}/{digit}", (".bin",)) for part in PARTS for digit in DIGITS
+    ]
     files = {name: stamp for one in found for name, stamp in one.files.items()}
-    _check_complete(home, files)
+    _check_complete(folder, files)
     train, test = (_samples(files, part) for part in PARTS)
     return load_frames(
         Listing(
             name="nmnist",
             title="N-MNIST",
-            root=home,
+            folder=folder,
             files=files,
             train=train,
             test=test,
@@ -52,12 +54,12 @@ def _is_it(folder: Path) -> bool:
     return any((folder / part / "0").is_dir() for part in PARTS)
 
 
-def _check_complete(home: Path, files: dict[str, Stamp]) -> None:
+def _check_complete(folder: Path, files: dict[str, Stamp]) -> None:
     there = {file.rpartition("/")[0] for file in files}
     needed = [f"{part}/{digit}" for part in PARTS for digit in DIGITS]
-    if missing := [folder for folder in needed if folder not in there]:
+    if missing := [one for one in needed if one not in there]:
         raise FileNotFoundError(
-            f"N-MNIST in {home} is incomplete: there is no .bin file in "
+            f"N-MNIST in {folder} is incomplete: there is no .bin file in "
             f"{', '.join(missing)}. Extract Train.zip and Test.zip again."
         )
 

@@ -86,11 +86,11 @@ def _find(root: Path | None) -> Path:
             "tiny-imagenet",
             TITLE,
             f"{WNIDS}, train/ and val/",
-            lambda place: (place / WNIDS).is_file() and (place / "train").is_dir(),
+            lambda folder: (folder / WNIDS).is_file() and (folder / "train").is_dir(),
         )
     except FileNotFoundError as error:
-        place = cache_folder() if root is None else root
-        archive = place / ARCHIVE if place.is_dir() else place
+        named = cache_folder() if root is None else root
+        archive = named / ARCHIVE if named.is_dir() else named
         if archive.name != ARCHIVE or not archive.is_file():
             raise
         raise FileNotFoundError(
