@@ -99,8 +99,8 @@ def _compare(cache: Path, originals: Originals) -> int:
         raise ValueError(
             f"{len(changed)} of {count} files in {originals.folder} are gone, or have "
             f"other bytes than when the cache was made: {', '.join(changed[:NAMED])}"
-            f"{more}. Put back what was there, or delete {cache}: the next use makes the cache of "
-            f"what is there now."
+            f"{more}. Put back what was there, or delete {cache}: the next use makes the "
+            f"cache of what is there now."
         )
     return count
 
