@@ -34,7 +34,7 @@ from bntt import (
     vgg5,
 )
 from bntt.data.geometry import Geometry
-from bntt.layers.encode import Events, Pixels, Rows
+from bntt.layers.encode import EventFrames, Pixels, Rows
 
 pytestmark = pytest.mark.usefixtures("as_user")  # to see the library's own errors
 
@@ -403,7 +403,7 @@ def test_values_that_no_network_has(config, said):
 
 @pytest.mark.parametrize(
     "encoder",
-    [Poisson(rescale=3.0), Direct(), Events()],
+    [Poisson(rescale=3.0), Direct(), EventFrames()],
 )
 def test_an_encoder_may_be_given_itself(encoder):
     net = small(encoder=encoder)

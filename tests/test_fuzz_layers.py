@@ -17,7 +17,7 @@ from fuzzing import CASES
 
 import bntt
 from bntt import BNTT, LIF, NoNorm, NormLIF, SharedBN, backend
-from bntt.layers.encode import Direct, Events, Pixels, Poisson, Rows
+from bntt.layers.encode import Direct, EventFrames, Pixels, Poisson, Rows
 from bntt.ops.surrogate import ATan, FastSigmoid, Rectangle, Triangle
 
 PACKAGE = Path(bntt.__file__).parent
@@ -231,7 +231,7 @@ def test_what_is_no_layer_is_refused_in_our_words():
 
 @pytest.mark.usefixtures("as_user")
 def test_what_is_no_image_is_refused_in_our_words():
-    encoders = [Poisson(), Direct(), Rows(), Pixels(), Pixels(1), Events()]
+    encoders = [Poisson(), Direct(), Rows(), Pixels(), Pixels(1), EventFrames()]
     answered = 0
     for case in range(5 * CASES):
         draw = random.Random(case)

@@ -15,7 +15,7 @@ from ..ops.arguments import floats, has_values, number, whole_number
 from ..ops.function import Function
 from ..ops.reference import accumulator
 
-Images = Float[Tensor, "N C H W"]
+FloatImages = Float[Tensor, "N C H W"]
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Poisson:
         one_of("`backward`", self.backward, ("straight_through", "none"))
 
     def steps(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
-    ) -> Iterator[Images]:
+        self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
+    ) -> Iterator[FloatImages]:
         """One time-step of input after the other.
 
         Args:
@@ -90,7 +90,7 @@ class Poisson:
             yield _Fire.apply(images, sign, size, r, scale)  # pyright: ignore[reportReturnType]
 
     def __call__(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+        self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N C H W"]:
         """All time-steps of :meth:`steps`."""
         whole_number("num_steps", num_steps, at_least=1)
@@ -129,8 +129,8 @@ class Direct:
     """The image itself as input current, the same at every time-step (M14)."""
 
     def steps(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
-    ) -> Iterator[Images]:
+        self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
+    ) -> Iterator[FloatImages]:
         """The images, ``num_steps`` times."""
         whole_number("num_steps", num_steps, at_least=0)
         _check("Direct()", images)
@@ -138,7 +138,7 @@ class Direct:
             yield images
 
     def __call__(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+        self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N C H W"]:
         """A view of the images with a leading time axis."""
         whole_number("num_steps", num_steps, at_least=1)
@@ -150,31 +150,31 @@ class _AtOnce:
     """An encoder whose whole sequence costs no more than its steps."""
 
     def steps(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+        self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Iterator[Tensor]:
         """One time-step of the whole after the other."""
         return iter(self(images, num_steps, generator))
 
     def __call__(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+        self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Tensor:
         """All time-steps."""
         raise TypeError(f"{type(self).__name__} codes nothing; use a subclass.")
 
 
 @dataclass(frozen=True)
-class Events(_AtOnce):
+class EventFrames(_AtOnce):
     """No coding: what is fed is counts of events, one frame per time-step (M14)."""
 
     def __call__(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+        self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N C H W"]:
         """Refuse: an image has no events.
 
         Raises:
             ValueError: Always.
         """
-        _check("Events()", images)
+        _check("EventFrames()", images)
         raise ValueError(
             f"A network for events takes frames [T, N, C, H, W], got images of shape "
             f"{tuple(images.shape)}. bntt.data.load gives frames [N, T, C, H, W], and "
@@ -187,7 +187,7 @@ class Rows(_AtOnce):
     """An image row by row: time-step ``t`` feeds row ``t``, all channels (M14)."""
 
     def __call__(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+        self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N F"]:
         """The first ``num_steps`` rows, ``[N, C·W]`` each.
 
@@ -230,7 +230,7 @@ class Pixels(_AtOnce):
         return torch.ops.bntt.permutation(self.permutation, pixels)
 
     def __call__(
-        self, images: Images, num_steps: int, generator: torch.Generator | None = None
+        self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N F"]:
         """The first ``num_steps`` pixels, ``[N, C]`` each.
 
@@ -257,11 +257,11 @@ torch.library.register_fake(
     "bntt::permutation", lambda seed, count: torch.empty(count, dtype=torch.int64)
 )
 
-Encoder = Poisson | Direct | Events | Rows | Pixels
+Encoder = Poisson | Direct | EventFrames | Rows | Pixels
 ENCODERS: dict[str, type[Encoder]] = {
     "poisson": Poisson,
     "direct": Direct,
-    "events": Events,
+    "events": EventFrames,
     "rows": Rows,
     "pixels": Pixels,
 }
