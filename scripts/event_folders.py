@@ -36,13 +36,13 @@ def objects(source: Path, out: Path) -> None:
 def gestures(source: Path, out: Path) -> None:
     """Cut every clip in two, in the same five-byte layout."""
     for number, name in GESTURES.items():
-        events = read_recording(source / f"{number}.bs2")
+        events = read_recording(source / f"{number}.bs2").sorted()
         start = int(events.t[0])
         ends = {"train": (start, start + SECOND), "test": (start + SECOND, 1 << 62)}
         for part, span in ends.items():
             folder = out / part / name
             folder.mkdir(parents=True, exist_ok=True)
-            half = events.window(*span)
+            half = events.between(*span)
             columns = (half.x, half.y, half.t - start, half.polarity)
             (folder / f"{number}.bs2").write_bytes(encode_nmnist(*columns).tobytes())
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from bntt.analysis import dataset_summary as overview
 from bntt.commands.main import main
-from bntt.data import NAMES, load
+from bntt.data import NAMES, DataOptions, load
 from bntt.data.catalogue import CATALOGUE
 
 bntt_says, refusal = command.bntt_says, command.refusal
@@ -158,8 +158,8 @@ def test_a_damaged_cache_is_found_out(tmp_path, bntt_says, refusal):
 def test_what_is_asked_for_is_passed_on(monkeypatch, tmp_path, bntt_says):
     asked, real = {}, overview.load
 
-    def spy(name, root, **wanted):
-        asked.update(wanted, name=name, root=root)
+    def spy(name, root, options, quiet):
+        asked.update(options=options, name=name, root=root, quiet=quiet)
         return real("digits")
 
     monkeypatch.setattr(overview, "load", spy)
@@ -171,15 +171,16 @@ def test_what_is_asked_for_is_passed_on(monkeypatch, tmp_path, bntt_says):
     assert asked == {
         "name": "eventfolder",
         "root": tmp_path,
-        "num_steps": 3,
-        "image_size": 40,
-        "frames": "count",
-        "window_ms": 50,
-        "sensor": "240x180",
-        "outside": "drop",
-        "white": 4095,
-        "split": "first-100-test",
-        "split_seed": 0,
+        "options": DataOptions(
+            num_steps=3,
+            image_size=40,
+            frames="count",
+            window_ms=50,
+            sensor="240x180",
+            outside="drop",
+            white=4095,
+            split="first-100-test",
+        ),
         "quiet": False,
     }
 

@@ -1,5 +1,6 @@
 """What is particular to one kind of event file, and how a file's kind is told."""
 
+import dataclasses
 import io
 import os
 
@@ -318,10 +319,27 @@ def test_other_files_are_no_recordings(tmp_path):
         read_recording(tmp_path / "nowhere.aedat")
 
 
-def test_a_window_holds_its_first_microsecond_and_not_its_last():
+def test_a_part_holds_its_first_microsecond_and_not_its_last():
     events = make_up(40, longest=3)
     start, stop = int(events.t[10]), int(events.t[30])
-    got = events.window(start, stop)
+    got = events.between(start, stop)
     assert rows(got) == [event for event in rows(events) if start <= event[2] < stop]
     assert 0 < len(got) < 40
     assert (got.width, got.height) == (events.width, events.height)
+
+
+def test_events_are_sorted_by_time_and_those_of_one_time_stay_in_their_order():
+    events = make_up(40, longest=3)
+    order = np.random.default_rng(0).permutation(40)
+    mixed = dataclasses.replace(
+        events,
+        x=events.x[order],
+        y=events.y[order],
+        t=events.t[order] // 4,
+        polarity=events.polarity[order],
+        skipped={"special": 2},
+    )
+    got = mixed.sorted()
+    assert rows(got) == sorted(rows(mixed), key=lambda event: event[2])
+    assert got.skipped == {"special": 2}
+    assert not got.backward

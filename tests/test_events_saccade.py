@@ -178,7 +178,7 @@ def test_steps_size_and_division_are_what_is_asked_for(few):
         ({"split": "random-90-10"}, "digits-dvs has one; got 'random-90-10'"),
         ({"window_ms": 10}, "digits-dvs' has samples of its own .* window_ms=10"),
         ({"fold": 5}, "five folds 0 to 4, got 5"),
-        ({"frames": "sum"}, "'time' or 'count', got 'sum'"),
+        ({"frames": "sum"}, "Unknown frames 'sum'. Known: time, count"),
     ],
 )
 def test_what_does_not_go_with_the_digits_is_refused(wrong, expected):
