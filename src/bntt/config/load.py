@@ -1,4 +1,4 @@
-"""Recipes from TOML, with overrides."""
+"""Recipes are read from TOML, and single keys are overridden."""
 
 import tomllib
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _toml(text: str) -> dict[str, Any]:
-    """Parse.
+    """Return what TOML says.
 
     Raises:
         ValueError: Whatever is wrong; of valid TOML too, if nobody would write it.

@@ -1,4 +1,4 @@
-"""What single values a recipe may hold."""
+"""Which values the single keys of a recipe may hold: their types and their ranges."""
 
 import re
 import sys
@@ -14,6 +14,7 @@ _SEED = (lambda value: 0 <= value < 2**32, "lie in [0, 2**32)")
 _SHARE = (lambda value: 0 <= value < 1, "lie in [0, 1)")
 
 LONGEST_SIDE = 8192
+"""The longest side of a sensor, in pixels."""
 
 
 def sensor_sides(text: str) -> tuple[int, int]:

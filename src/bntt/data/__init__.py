@@ -1,4 +1,4 @@
-"""Image and event sets, whole and in memory or memory-mapped, as the networks take them."""
+"""Image and event sets by name: `load` returns one whole, in memory or memory-mapped."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What every set is, on whose terms, and where it is to be had."""
+"""The sets that can be loaded: what each is, on what terms, and where it is published."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """One set, before a file of it is opened."""
+    """What is known of a set before a file of it is opened."""
 
     name: str
-    """In ``bntt.data.NAMES``."""
+    """One of ``bntt.data.NAMES``."""
     title: str
     kind: Literal["images", "events", "either"]
     """Pictures, or recordings of an event camera."""
@@ -19,13 +19,13 @@ class Description:
     classes: int = 0
     train: int = 0
     test: int = 0
-    """0 with a training number: there is no official test set."""
+    """0, beside a number of training samples, means that there is no official test set."""
     terms: str = ""
     """Licence or terms of use; empty for a user's own set."""
     place: str = ""
-    """Where its makers publish it."""
+    """Address at which its makers publish it."""
     downloads: bool = False
-    """Whether `bntt` fetches it."""
+    """Whether ``load`` and ``bntt data`` download it."""
     layout: str
     """What must lie in the folder that is named, or in the cache."""
     signs: tuple[str, ...] = ()

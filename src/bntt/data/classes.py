@@ -8,7 +8,8 @@ from pathlib import Path
 from .tree import Found, Stamp, beside, folders, left_out, scan
 
 PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "eval"}
-"""Names of folders, in small letters, that no set has for all of its classes."""
+"""Names, in small letters, of folders that hold a part of a set. A folder in which all
+folders are called so does not hold classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,25 +17,26 @@ class ClassFolders:
     """The files of every class, under one folder."""
 
     found: dict[str, Found] = field(default_factory=dict)
-    """By the class's name, with accents as in NFC however the system writes them."""
+    """The files of each class by its name, whose accents are composed letters (NFC) however
+    the system writes them."""
     others: Found = field(default_factory=Found)
-    """What lies beside the classes."""
+    """What lies beside the folders of the classes, and is not read."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """In natural order."""
+        """The names of the classes in natural order; a label is an index into them."""
         return tuple(self.found)
 
     @property
     def files(self) -> dict[str, Stamp]:
-        """All files, class by class."""
+        """All files of all classes, class by class."""
         return {
             name: stamp for one in self.found.values() for name, stamp in one.files.items()
         }
 
     @property
     def labels(self) -> list[int]:
-        """The class of each file."""
+        """The label of each of `files`, in the same order."""
         return [label for label, one in enumerate(self.found.values()) for _ in one.files]
 
 

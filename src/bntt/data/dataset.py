@@ -13,7 +13,7 @@ from .geometry import Geometry
 from .originals import Originals
 
 Images = UInt8[Tensor, "N C H W"] | UInt8[Tensor, "N T C H W"]
-"""Pictures, or for events the counts of ``T`` frames."""
+"""Pictures of bytes, or the frames of events: counts per time-step, polarity and pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +27,14 @@ class Dataset:
     test_labels: Int64[Tensor, " M"]
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
-    """Of the training pixels divided by 255, per channel; 0 for events, so that where
+    """Mean of the training pixels divided by 255, per channel; 0 for events, so that where
     nothing happened nothing is fed."""
     std: tuple[float, ...]
-    """The same pixels' deviation from `mean`: for events their root mean square."""
+    """Deviation of the same pixels from `mean`, per channel; for events, therefore, their
+    root mean square."""
     source: dict[str, str]
-    """SHA-256 of the bytes that were read, by name: of a file, or of the names and digests
-    of many; and that of the split."""
+    """What was read, as SHA-256 by name: of a file's bytes, of the names and digests of
+    many files, or of how a split divided them."""
     note: str = ""
     """What a reader of the results must be told, such as that splits differ; or empty."""
     cache: Path | None = None
@@ -42,13 +43,13 @@ class Dataset:
     """The files that the cache was made of, to be compared with it; None if there is no
     cache, so that all files were read just now."""
     split_sha256: str = ""
-    """Of the names of the samples in each part; empty if the set has an official
+    """SHA-256 of the names of the samples in each part; empty if the set has an official
     division."""
     geometry: Geometry | None = None
     """How its samples became these images; None if that is not known."""
     step_ms: float | None = None
-    """Milliseconds of a time-step, the median over the training recordings; None where
-    frames are not parts of equal time, or of a time that is not known."""
+    """Length of a time-step in milliseconds, the median over the training recordings; None
+    where frames are not parts of equal time, or where that time is not known."""
 
     @property
     def events(self) -> bool:

@@ -7,8 +7,9 @@ from .cache import cache_folder
 from .tree import folders
 
 SHOWN = 8
+"""Names that are listed of what lies in a folder."""
 NO_FILE = "{} is a pipe, a socket or a device"
-"""Of what would be waited for without an end, or read without one."""
+"""Said of what would be waited for without an end, or read without one."""
 
 
 def find(

@@ -8,13 +8,13 @@ from ..choices import one_of
 from ..config.values import sensor_sides
 
 MOST = 1 << 16
-"""Pixels along a side, beyond which no network is built."""
+"""The longest side, in pixels, for which a network is built."""
 DEEPEST = (1 << 16) - 1
-"""The most that 16 bits hold."""
+"""The largest number that 16 bits hold."""
 LONGEST_MS = 1 << 40
-"""Far beyond any recording."""
+"""The longest window that is taken, in milliseconds: far beyond any recording."""
 NATIVE = {"digits": 8, "mnist": 28, "fashion-mnist": 28, "cifar10": 32, "cifar100": 32}
-"""Side of the pictures of the sets that are never scaled."""
+"""Side, in pixels, of the pictures of those sets that are never scaled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Geometry:
     height: int = 0
     """Rows within the border; 0 for all of the square."""
     width: int = 0
-    """Columns within the border; likewise."""
+    """Columns within the border; 0 for all of the square."""
     white: int = 0
     """The value that became 255 in pictures of more than 8 bits; 0 for the most that a
     file's own kind of numbers holds."""

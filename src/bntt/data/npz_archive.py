@@ -25,15 +25,17 @@ READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-"""By version. The third differs in field names beyond Latin 1, which nothing here has."""
+"""What reads a header, by the version of the format. The third version differs in names of
+fields beyond Latin 1, which no array here has."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""What numpy.savez and numpy.savez_compressed write."""
+"""The ways of compressing that numpy.savez and numpy.savez_compressed use."""
 CHUNK = 1 << 20
+"""Bytes that are unpacked at a time."""
 LARGE = 256 << 20
 """Bytes from which an array that hardly holds anything is no honest one."""
 HARDLY = 500
-"""Times that it is larger than what it was compressed to. No more than 1032 is possible,
-for nothing but zeros."""
+"""An array hardly holds anything if it is so many times as large as what it was compressed
+to. No more than 1032 is possible, for nothing but zeros."""
 
 
 class Header(NamedTuple):

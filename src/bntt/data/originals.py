@@ -21,13 +21,15 @@ from .folders import read_bounded
 from .tree import Stamp
 
 SHA256 = 32
-"""Bytes of a digest."""
+"""Number of bytes of a digest."""
 LARGEST = 1 << 30
-"""Bytes of a file that is read whole; more than the largest image takes uncompressed."""
+"""Bytes of the largest file that is read whole: more than the largest image that Pillow
+opens takes uncompressed."""
 LONGEST_TEXT = 1 << 26
-"""Bytes of a list of names or labels; the longest that are published have 3 million."""
+"""Bytes of the longest list of names or labels that is read; the longest that is published
+has 3 million."""
 status_of = os.stat
-"""Of a path or a file that is open."""
+"""What is asked for the status of a path, or of a file that is open."""
 
 
 def fingerprint(files: Mapping[str, Stamp]) -> str:
@@ -120,9 +122,10 @@ class Originals:
     folder: Path
     """In which they lie."""
     names: Sequence[str]
-    """Relative to it; one that was read several times stands there as often."""
+    """Paths relative to `folder`; a file that was read several times stands there as
+    often."""
     sha256: UInt8[np.ndarray, "N 32"]
-    """Of the bytes of each."""
+    """SHA-256 of the bytes of each."""
 
     @property
     def digest(self) -> str:

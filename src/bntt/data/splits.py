@@ -23,13 +23,13 @@ class Split:
     test: np.ndarray
     """int64 indices, ascending."""
     description: str
-    """One line for a reader of the results."""
+    """Name, seed and sizes in one line, for a reader of the results."""
     names: Sequence[str]
-    """Of all samples."""
+    """Names of all samples, such as those of their files."""
 
     @property
     def sha256(self) -> str:
-        """Of the names of the samples in each part; see `names_sha256`."""
+        """SHA-256 of the names of the samples in each part; see `names_sha256`."""
         train, test = ([self.names[int(k)] for k in p] for p in (self.train, self.test))
         return names_sha256(train, test)
 
@@ -126,7 +126,7 @@ SPLITS: dict[str, Callable[[np.ndarray, np.random.RandomState], np.ndarray]] = {
     "first-900-train": lambda members, _: members[900:],
     "first-100-test": lambda members, _: members[:100],
 }
-"""The test samples among those of one class."""
+"""By name, what chooses the test samples among those of one class."""
 
 SMALLEST = {"random-90-10": 2, "first-900-train": 901, "first-100-test": 101}
 

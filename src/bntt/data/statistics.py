@@ -15,14 +15,14 @@ from torch import Tensor
 from .events.frames import FULL
 
 CHUNK = 1024
-"""Images counted at a time."""
+"""Number of images whose pixels are counted at a time."""
 
 
 class Moments(NamedTuple):
     """What is subtracted from the pixels of each channel, and what they are divided by."""
 
     mean: tuple[float, ...]
-    """Of values / 255, to four decimals."""
+    """Mean of values / 255, to four decimals."""
     std: tuple[float, ...]
     """The same values' deviation; 1 for a channel whose pixels are all the same."""
     note: str
@@ -109,7 +109,7 @@ def root_mean_square(squares: Int64[np.ndarray, "2"], count: int) -> Moments:
 
 
 def frame_moments(frames: UInt8[np.ndarray, "N T 2 H W"]) -> Moments:
-    """Return the same of frames that are whole in memory; see `root_mean_square`.
+    """Return mean and deviation of frames that are whole in memory; see `root_mean_square`.
 
     Args:
         frames: All to train on.

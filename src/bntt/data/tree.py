@@ -1,4 +1,4 @@
-"""Which files are in a folder; none is opened, what is left out is told by its kind."""
+"""Which files are in a folder. None is opened, and what is left out is told by its kind."""
 
 import os
 import re
@@ -18,10 +18,10 @@ CIRCLE = "links to a folder that they are in"
 
 
 class Stamp(NamedTuple):
-    """By what a file is known again; of a link, the file that it leads to."""
+    """What a file is known again by without being read; of a link, that of its target."""
 
     size: int
-    """In bytes."""
+    """Size in bytes."""
     changed_ns: int
     """When it was last written, in nanoseconds."""
     real_path: str = ""
@@ -33,7 +33,8 @@ class Found:
     """What is in a folder: the files that were looked for, and what else there is."""
 
     files: dict[str, Stamp] = field(default_factory=dict)
-    """By name relative to the set's folder, with forward slashes, in natural order."""
+    """The files by their paths relative to the set's folder, with forward slashes, in
+    natural order."""
     skipped: dict[str, list[str]] = field(default_factory=dict)
     """Names of what is left out, by what it is."""
 

@@ -32,7 +32,8 @@ from .plan import Plan
 from .room import check_room, writing
 
 FORMAT = 2
-"""Of the folder; decides its name, so that another format is another cache."""
+"""Version of the layout of the folder. It is part of the hash in the folder's name, so that
+a cache of another format is another folder."""
 
 
 def cached(

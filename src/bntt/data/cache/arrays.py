@@ -11,15 +11,21 @@ from ...machine.files import replacing
 from .plan import Plan
 
 META = "meta.json"
-"""Name of the description."""
+"""Name of the file that describes a cache."""
 CHECK = "check"
-"""Entry of the description: the checksum of all others."""
+"""The entry of that file which holds the checksum of all other entries."""
 
 
 def open_rows(
     path: Path, shape: tuple[int, ...], dtype: str, mode: Literal["r", "c"]
 ) -> np.ndarray:
-    """Memory-map an array whose header and size must be as expected.
+    """Memory-map an array, whose header and size must be as expected.
+
+    Args:
+        path: Of its ``.npy`` file.
+        shape: That it must have.
+        dtype: That it must have.
+        mode: As of `numpy.memmap`: ``"r"``, or ``"c"`` for writes that stay in memory.
 
     Raises:
         ValueError: If they are not.

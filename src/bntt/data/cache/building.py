@@ -30,7 +30,8 @@ JOURNAL = "journal.jsonl"
 """Name of the list of the chunks that are finished."""
 
 Fill = Callable[[int, int, dict[str, np.ndarray]], None]
-"""Writes the rows from ``first`` up to ``last`` of every array."""
+"""Called as ``fill(first, last, arrays)``: writes the rows from ``first`` up to, and
+without, ``last`` into arrays that hold just these rows."""
 
 
 def build(
@@ -74,7 +75,8 @@ class _Work:
     plan: Plan
     fill: Fill
     finished: dict[int, dict[str, str]]
-    """SHA-256 of every array's rows, by the first row of the chunk."""
+    """The chunks that are made: by the first row of each, the SHA-256 of every array's
+    rows."""
     lock: Any = field(default_factory=Lock)
 
     def finish(self, rows: tuple[int, int]) -> int:

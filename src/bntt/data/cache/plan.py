@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 AT_WORK = 1 << 30
-"""Bytes that all threads together may take; a single one takes what it needs."""
+"""Bytes of memory that all threads together may take; a single one takes what it needs."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Plan:
     """
 
     arrays: dict[str, tuple[tuple[int, ...], str]]
-    """Shape and dtype by name."""
+    """Shape and dtype of each array, by its name."""
     chunk: int
-    """Rows made at a time, by one thread."""
+    """Number of rows that one thread makes at a time."""
     at_work: int = 0
-    """Bytes that it takes for that beside the rows."""
+    """Bytes of memory that a thread takes for a chunk beside the rows themselves."""
 
     def __post_init__(self) -> None:
         counts = {shape[0] for shape, _ in self.arrays.values()}
@@ -35,12 +35,12 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """Samples."""
+        """The number of samples: the length of every array's first axis."""
         return next(iter(self.arrays.values()))[0][0]
 
     @property
     def nbytes(self) -> int:
-        """Size of all arrays."""
+        """The size of all arrays together, in bytes."""
         # in Python's numbers, which do not overflow
         return sum(
             math.prod(map(int, shape)) * np.dtype(dtype).itemsize
@@ -49,13 +49,13 @@ class Plan:
 
     @property
     def threads(self) -> int:
-        """How many make rows at a time: one a core, or as many as may be in memory."""
+        """The number of threads: one a core, or as many as may have a chunk in memory."""
         rows = self.nbytes // self.rows * min(self.chunk, self.rows)
         return max(1, min(cores(), AT_WORK // max(1, rows + self.at_work)))
 
     @property
     def chunks(self) -> list[tuple[int, int]]:
-        """First and last + 1 row of every chunk."""
+        """Of every chunk the first row, and the row after its last."""
         firsts = range(0, self.rows, self.chunk)
         return [(first, min(first + self.chunk, self.rows)) for first in firsts]
 

@@ -9,7 +9,7 @@ from ...machine.not_written import disk_full
 from .plan import Plan
 
 BIG = 4 << 30
-"""Bytes from which on a cache is announced with the room that there is."""
+"""Bytes of a cache from which on it is announced with the room that there is for it."""
 
 
 def check_room(folder: Path, plan: Plan) -> None:

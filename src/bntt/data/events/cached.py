@@ -21,13 +21,14 @@ from .recording import Events
 from .sensor import UNKNOWN
 
 VERSION = 4
-"""Counts up whenever the same recordings would give other frames than before."""
+"""Version of what makes frames of recordings. It grows whenever the same recordings would
+give other frames than before, and is part of the key of every cache of frames."""
 
 CHUNK, CHUNK_BYTES = 32, 32 << 20
-"""Samples written together, and bytes of frames, if that is fewer; recordings that hold
-several samples are read once per chunk."""
+"""A thread counts so many samples before it writes them, or fewer: those whose frames take
+so many bytes. A recording that holds several samples is read once per chunk."""
 EVENTS = 12
-"""Bytes at work for one of a recording's file."""
+"""Bytes of memory that reading a recording takes for each byte of its file."""
 
 
 def load_frames(listing: Listing, request: Request) -> Dataset:
@@ -143,7 +144,7 @@ class _Counter:
 
 
 def _duration(part: Events, span: tuple[int, int] | None) -> int:
-    """Microseconds that the frames of a sample divide."""
+    """Return the time, in microseconds, that the frames of a sample divide."""
     if span is not None:
         return span[1] - span[0]
     return int(part.t[-1]) - int(part.t[0]) if len(part) else 0
@@ -188,7 +189,7 @@ def _dataset(
 
 
 def _step_ms(durations: Int64[np.ndarray, " N"], options: DataOptions) -> float | None:
-    """As `Dataset.step_ms`, of the training samples."""
+    """Return `Dataset.step_ms`, given the training samples' durations in microseconds."""
     if options.frames != "time" or not len(durations):
         return None
     return float(np.median(durations)) / 1000 / options.num_steps

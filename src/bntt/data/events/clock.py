@@ -23,23 +23,28 @@ from jaxtyping import Bool, Int64
 from .recording import Events
 
 AROUND = 64
-"""Events on either side that a stray time is compared with."""
+"""Number of events on either side with whose times a stray one is compared."""
 FAR = 4
-"""How many times the middle half of the times around it a stray one lies outside that."""
+"""A time is stray if it lies further outside the middle half of the times around it than so
+many times the length of that half."""
 CLEAN = 16
-"""Events before a clock was set back, all of which are later than as many after it."""
+"""A clock was set back where so many events before are all later than as many after."""
 MOST_SET_BACK = 8
-"""Above this the events are in an order of another kind."""
+"""The most times that a clock can have been set back; where there are more, the events are
+in an order of another kind."""
 FURTHEST_US = 1 << 58
-"""Nine thousand years. Sums of a few such times are still numbers of 64 bits."""
+"""The furthest time from 0 that is taken: nine thousand years. Sums of a few such times are
+still numbers of 64 bits."""
 TOO_LONG = 100
-"""A silence so many times as long as all the rest is the clock's."""
+"""A silence is the clock's fault if it is so many times as long as all the rest."""
 FEW = 4
-"""Events, below which nothing is long."""
+"""Number of events below which no silence is taken to be long."""
 ALONE = 10
-"""Times as long as the next longest is the silence beside events that may be astray."""
+"""A silence beside a few events shows them to be astray if it is so many times as long as
+the next longest."""
 BLOCK = 1 << 14
-"""Falls looked at together: bounds the memory for the events around them."""
+"""Number of falls looked at together, which bounds the memory for the events around
+them."""
 
 
 class Faults(NamedTuple):
@@ -55,9 +60,9 @@ class Faults(NamedTuple):
     """The longest time without events, if the clock may have leapt: if it is longer than
     all the rest, or parts an event from all others that stand close together; else 0."""
     beside: int = 0
-    """Events on that side of it which has fewer."""
+    """Number of events on that side of the silence which has fewer."""
     at_once: int = 0
-    """All events, if they are several and have one time."""
+    """The number of all events, if they are several and have one time; else 0."""
 
 
 def settle(path: Path, events: Events) -> tuple[Events, Faults]:

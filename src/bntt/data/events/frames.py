@@ -11,9 +11,9 @@ from .recording import Events
 FULL = 255
 """The most events that a pixel of a frame can hold."""
 MOST_STEPS = 1 << 16
-"""No network has more."""
+"""The most frames of a sample; no network has more time-steps."""
 SCRATCH = 32 << 20
-"""Bytes of counts before they are frames; no fewer than one frame takes."""
+"""Bytes of memory for the counts that are to become frames; one frame may take more."""
 
 
 def to_frames(

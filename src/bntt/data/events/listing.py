@@ -18,12 +18,13 @@ class Sample(NamedTuple):
     """A recording, or a part of one."""
 
     file: str
-    """Relative to the set's folder, with forward slashes."""
+    """Its path relative to the set's folder, with forward slashes."""
     label: int
     start_us: int | None = None
-    """None for a whole recording."""
+    """First microsecond of the part on the recording's clock; None for a whole
+    recording."""
     stop_us: int | None = None
-    """Not in the part any more."""
+    """The microsecond after the part's last; None for a whole recording."""
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -40,19 +41,19 @@ class Listing:
     name: str
     title: str
     folder: Path
-    """Of the set."""
+    """In which the recordings lie."""
     files: Mapping[str, Stamp]
-    """The recordings, by relative name."""
+    """The recordings, by their paths relative to `folder`."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256, by name, of what decides labels and parts beside the recordings."""
+    """SHA-256, by name, of the files that decide labels and parts beside the recordings."""
     train: list[Sample]
-    """Parts of one recording stand together."""
+    """Training samples; those that are parts of one recording stand together."""
     test: list[Sample]
     class_names: tuple[str, ...]
     side: int
-    """Of the sensor, the longer one, in pixels."""
+    """The longer side of the largest sensor, in pixels."""
     sensor: Sides = UNKNOWN
-    """Its columns and rows, if all recordings are of sensors of the same."""
+    """Columns and rows, if they are the same for all recordings; else `UNKNOWN`."""
     notes: tuple[str, ...] = ()
     split: Split | None = None
     """How the recordings were divided, if the set has no official division."""

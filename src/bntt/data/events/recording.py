@@ -25,8 +25,8 @@ class Events:
     height: int
     """Rows of the sensor, in pixels."""
     skipped: dict[str, int] = field(default_factory=dict)
-    """How many records of the file are no events of a pixel, by kind: together with the
-    events above they are all that the file holds."""
+    """How many records of the file are no events of a pixel, by their kind. Together with
+    the events they are all that the file holds."""
 
     def __len__(self) -> int:
         return len(self.t)

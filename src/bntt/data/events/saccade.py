@@ -28,7 +28,7 @@ from jaxtyping import Float, Int32
 from .recording import Events
 
 SCALE = 2
-"""Sensor pixels per image pixel, along each side."""
+"""Number of sensor pixels for each image pixel, along each side."""
 CORNERS = ((0, 0), (2, 4), (4, 0), (0, 0))
 """``(x, y)`` of the triangle in sensor pixels; its middle lies on the image's."""
 SACCADE_US = 100_000
@@ -41,9 +41,9 @@ THRESHOLD = 0.25
 """Change of log intensity that makes an event."""
 
 GRAINS = 1024
-"""Whole numbers per threshold in which log intensity is kept."""
+"""Log intensity is kept in whole numbers, of which so many make a threshold."""
 LEVELS = 1 << 14
-"""Steps from black to white in which light is kept; the digits' own steps are coarser."""
+"""Light is kept in so many steps from black to white; the digits' own steps are coarser."""
 TOGETHER = 128
 """Images simulated at once: few enough for the processor's cache."""
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt16
 
 Sides = tuple[int, int]
-"""Columns and rows, in pixels."""
+"""Columns and rows of a sensor, in pixels."""
 UNKNOWN: Sides = (0, 0)
 
 CAMERAS: dict[str, Sides] = {
@@ -21,7 +21,8 @@ CAMERAS: dict[str, Sides] = {
     "DVS640": (640, 480),
     "DVXPLORER": (640, 480),
 }
-"""By what the name begins with, in capitals: a DAVIS240C is a DAVIS240 of a later make."""
+"""Sensors by the beginning of the camera's name, in capitals: a DAVIS240C is a later make
+of the DAVIS240."""
 
 
 def sides_of_camera(name: str) -> Sides:
@@ -35,9 +36,9 @@ def sides_of_camera(name: str) -> Sides:
 
 
 FEW = 8
-"""Events, below which none is astray."""
+"""Number of events of a recording below which none is taken to be astray."""
 FAR = 2
-"""Times as far as nearly all events: what lies further is astray."""
+"""An event is astray that lies more than so many times as far out as nearly all others."""
 
 
 def most(places: UInt16[np.ndarray, " E"]) -> int:

@@ -29,7 +29,8 @@ COLUMNS = (
     "filled",
 )
 MOST_EMPTY = 100
-"""Windows without events per window with some, from which on a clock must have jumped."""
+"""A clock must have jumped where there are more than so many windows without events for
+each that has some."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +38,18 @@ class Survey:
     """One number per recording in each array, in the order of ``Listing.samples``."""
 
     first_us: np.ndarray
-    """Time of the first event."""
+    """Time of the first event, in microseconds."""
     last_us: np.ndarray
     width: np.ndarray
     """Columns of the sensor; of a ``.npz`` file as many as its events need."""
     height: np.ndarray
     most_width: np.ndarray
-    """Columns that all but a thousandth of the events need."""
+    """Columns that all but a thousandth of the events need; see `sensor.most`."""
     most_height: np.ndarray
     windows: np.ndarray
-    """Whole windows from the first event on; 1, if there are to be none."""
+    """Number of whole windows from the first event on; 1 if recordings are not cut."""
     filled: np.ndarray
-    """Those of them that hold events."""
+    """Number of those windows that hold events."""
 
 
 def survey(listing: Listing, request: Request) -> Survey:

@@ -1,1 +1,1 @@
-"""Files of pictures: read, brought to 8 bits a sample, decoded into the cache."""
+"""Files of pictures: how they are read, brought to 8 bits a sample and cached."""

@@ -16,11 +16,12 @@ from ..tree import Stamp
 from .file import read as decode
 
 DECODER = 2
-"""Version of what makes pixels of a file; part of the key of every cache of images."""
+"""Version of what makes pixels of a file. It is part of the key of every cache of
+images."""
 CHUNK = 8 << 20
 """Bytes of pixels that a thread decodes before it writes them."""
 BLOCK = 16
-"""Images summed up at a time."""
+"""Number of images that are summed up at a time."""
 
 
 class CachedImages(NamedTuple):
@@ -28,7 +29,8 @@ class CachedImages(NamedTuple):
 
     images: UInt8[torch.Tensor, "N C H W"]
     sums: Int64[np.ndarray, "N 2 C"]
-    """Of the values and of their squares, per image, for `mean_and_deviation`."""
+    """Sums of the values and of their squares, per image and channel, of which
+    `statistics.mean_and_deviation` makes mean and deviation."""
     deep: Int32[np.ndarray, "N 2"]
     """The highest value of an image of more than 8 bits a sample, and the one that became
     255; 0 and 255 of any other."""

@@ -1,4 +1,4 @@
-"""One image file: its pixels, upright, opaque and of the size wanted."""
+"""One image file, read into pixels that are upright, opaque and of the size wanted."""
 
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 
 from ...machine.extras import how_to_install
 from ..folders import check_file, read_bounded
+from ..originals import LARGEST
 from .deep import in_eight_bits, strips
 from .jpeg import plain_pixels
 from .levels import Unsuited
@@ -21,8 +22,6 @@ TURNED = (5, 6, 7, 8)
 """Values of that EXIF tag that exchange height and width."""
 TIFF_WIDTH, TIFF_HEIGHT = 256, 257
 POSTSCRIPT = "EPS"
-LARGEST = 1 << 30
-"""Bytes of a file, more than the most pixels that Pillow opens take uncompressed."""
 
 
 class Decoded(NamedTuple):

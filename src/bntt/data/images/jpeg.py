@@ -16,7 +16,8 @@ FRAMES = (0xC0, 0xC1, 0xC2)
 SKIPPED = (0xC4, 0xDB, 0xDD, 0xE0, *range(0xE2, 0xF0), 0xFE)
 """Tables, comments, and applications' segments but APP1, which may say which side is up."""
 MOST_PIXELS = 256 * 256
-"""Of larger pictures the opening is a small part."""
+"""The most pixels of a picture that goes this way; of larger ones the opening takes a small
+part of the time."""
 
 
 def plain_pixels(data: bytes, mode: str, size: int) -> UInt8[np.ndarray, "H W C"] | None:

@@ -4,11 +4,12 @@ import numpy as np
 from jaxtyping import Int32, Integer, UInt8
 
 LEAST, MOST = 255, (1 << 16) - 1
-"""What may mean white."""
+"""The least and the largest value that may mean white."""
 STRIP = 1 << 20
-"""Values turned at a time: what is made on the way stays small."""
+"""Number of values that are turned at a time, so that what is made on the way stays
+small."""
 FEW = 64
-"""Levels of 256, below which something is said."""
+"""If so many of 256 levels are used, or fewer, it is said."""
 
 
 class Unsuited(ValueError):

@@ -38,41 +38,41 @@ def load_imagefolder(request: Request) -> Dataset:
     of them are grey. They are scaled to ``image_size``, which may be left out if all have
     one size.
     """
-    folder = _classes_in(request.root)
-    test = _test_folder(folder)
+    folder, inside = _listing_of(request.root)
+    test = _test_folder(folder, inside)
     if not test:
         found = _listed(folder, "")
-        return _loaded(
-            folder, [found], Found(), _divided(folder, found, request.options), request
-        )
+        divided = _divided(folder, found, request.options)
+        return _loaded(folder, [found], Found(), divided, request)
     refuse_split(f"the folder {folder}, with {test} in it,", request.options.split)
     parts = [_listed(folder, "train"), _listed(folder, test)]
     _check_same_classes(folder, parts, test)
     return _loaded(folder, parts, beside(folder, "", ["train", test]), None, request)
 
 
-def _classes_in(root: Path | None) -> Path:
+def _listing_of(root: Path | None) -> tuple[Path, list[str]]:
+    """Return the set's folder, and the names of the folders in it."""
     if root is None:
         raise ValueError(
             "imagefolder is a folder of your own images: name it with --data DIR. It holds "
             "train/CLASS/*.png and test/CLASS/*.png, or CLASS/*.png."
         )
-    if not root.is_dir() or not folders(root):
+    inside = folders(root) if root.is_dir() else []
+    if not inside:
         raise FileNotFoundError(
             f"No classes in {root}: looked for folders of images, train/CLASS and "
             f"test/CLASS or just CLASS; {what_is_there(root)}. Name the folder that holds "
             f"them with --data DIR."
         )
-    return root
+    return root, inside
 
 
-def _test_folder(folder: Path) -> str:
+def _test_folder(folder: Path, inside: list[str]) -> str:
     """Return the name of the test images' folder, empty if the classes lie in `folder`."""
-    there = folders(folder)
-    if "train" not in there or not folders(folder / "train"):
+    if "train" not in inside or not folders(folder / "train"):
         return ""
     for name in TESTS:
-        if name in there:
+        if name in inside:
             return name
     raise FileNotFoundError(
         f"{folder} holds train but neither test nor val, to test on. Add one of them with "

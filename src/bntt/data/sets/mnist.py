@@ -33,11 +33,11 @@ class File:
     """One published archive."""
 
     name: str
-    """Of the file in the archive, which adds ``.gz``."""
+    """Name of the file in the archive, which is called the same with ``.gz``."""
     md5: str
-    """Of the archive."""
+    """Checksum of the archive."""
     unpacked_md5: str = ""
-    """Of the file in it; empty if it is not known."""
+    """Checksum of the file in it; empty if it is not known."""
 
     @property
     def md5s(self) -> tuple[str, ...]:
@@ -63,9 +63,9 @@ class MnistSet:
     """Where they lie in the folder that the user names; the first one holds downloads."""
     addresses: tuple[str, ...]
     files: dict[str, File]
-    """By part."""
+    """The files by their part, such as ``"train-images"``."""
     train_counts: tuple[int, ...]
-    """Images of each class."""
+    """Number of training images of each class."""
     test_counts: tuple[int, ...]
     class_names: tuple[str, ...]
 

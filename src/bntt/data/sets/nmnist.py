@@ -14,7 +14,7 @@ from ..tree import Stamp, left_out, scan
 
 SIDE = 34
 PARTS = {"Train": 60_000, "Test": 10_000}
-"""Recordings in each."""
+"""Number of recordings in each part, by the name of its folder."""
 DIGITS = tuple("0123456789")
 
 

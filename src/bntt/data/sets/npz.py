@@ -22,7 +22,7 @@ NAMES = "class_names"
 Arrays = dict[str, np.ndarray]
 CHANNELS = (1, 3)
 DIM = 64
-"""Of 255: what images stay below whose values were counted otherwise."""
+"""Images whose values stay below this, of 255, were probably scaled otherwise."""
 ACCEPTED = "[N, H, W], [N, H, W, C] or [N, C, H, W] for images, [N, T, 2, H, W] for events"
 
 
@@ -30,11 +30,11 @@ class Samples(NamedTuple):
     """Images or frames of events and their labels."""
 
     images: np.ndarray
-    """uint8 [N, C, H, W], or of events [N, T, 2, H, W]."""
+    """uint8 [N, C, H, W], or frames of events, uint8 [N, T, 2, H, W]."""
     labels: np.ndarray
-    """int64 [N]."""
+    """int64 [N], classes from 0."""
     note: str
-    """What to say of their values, or empty."""
+    """What a reader must be told of their values; empty if nothing."""
 
 
 def load_npz(request: Request) -> Dataset:

@@ -16,7 +16,7 @@ CHIP = re.compile(rb"^#\s*AEChip:\s*(?:class\s+)?(\S+)", re.MULTILINE)
 """The name of jAER's class for the camera."""
 TICK = re.compile(rb"^#\s*Timestamps tick\D{0,9}(\d+\s*\w+)", re.MULTILINE)
 ADDRESSED_ALIKE = (b"DVS128", b"TMPDIFF128")
-"""Cameras, in capitals, whose addresses are those of a DVS128; others have others."""
+"""Names of cameras, in capitals, whose addresses have the bits of a DVS128's."""
 
 
 def read_aedat2(path: str | Path, transposed: bool = False) -> Events:

@@ -33,12 +33,12 @@ class Packet(NamedTuple):
 
     kind: int
     source: int
-    """Number of the camera."""
+    """Number of the camera that recorded them."""
     body: int
     """At which byte of the file its events begin."""
     number: int
     overflows: int
-    """How often the clock had run over."""
+    """How often the camera's clock had run over before."""
 
 
 def read_aedat3(

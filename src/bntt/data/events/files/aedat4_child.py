@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 WITHIN = 64
-"""Bytes of memory for each of the file, beside those that any file takes."""
+"""Bytes of memory that are granted for each byte of a file, beside `AT_LEAST`."""
 AT_LEAST = 1 << 30
 
 

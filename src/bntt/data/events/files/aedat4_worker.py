@@ -22,7 +22,8 @@ import numpy as np
 CHILD = Path(__file__).with_name("aedat4_child.py")
 TABLE = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "u1")])
 PATIENCE_S, PER_S = 60, 1 << 20
-"""Seconds that any file may take, and bytes for each further one."""
+"""Seconds that decoding any file may take, and bytes of a file that grant one second
+more."""
 SAID = 2_000
 """Bytes of a dying process's last words that are looked at."""
 

@@ -9,7 +9,7 @@ VERSION = re.compile(rb"#!AER-DAT(\d+\.\d+)[ \t\r]*\n")
 # has a byte that no text has
 LINES = re.compile(rb"(?:#[^\x00-\x08\x0a-\x1f\x7f]*\r*\n)*")
 LAST_OF_AEDAT2 = re.compile(rb"^# ?End [Oo]f ASCII Header\r*\n", re.MULTILINE)
-"""Written by jAER since 2015; what follows it is body, whatever it looks like."""
+"""The line that jAER writes since 2015; what follows it is body, whatever it looks like."""
 LAST_OF_AEDAT3 = re.compile(rb"^#!END-HEADER\r?\n", re.MULTILINE)
 
 READERS = {"2.0": "read_aedat2", "3.1": "read_aedat3", "4.0": "read_aedat4"}

@@ -16,9 +16,9 @@ NMNIST_OVERFLOW_ROW = 240
 NMNIST_OVERFLOW = 1 << 13
 """Microseconds that such a record adds to its own time and all later ones."""
 NMNIST_BITS = 23
-"""Of the clock of a 5-byte record, which runs over every 8.4 seconds."""
+"""Bits of the clock of a 5-byte record, which runs over every 8.4 seconds."""
 LATE = 64
-"""Events after a clock ran over among which some of before may still come."""
+"""So many events after a clock ran over, some from before may still come."""
 
 
 def encode_dvs128(

@@ -11,10 +11,10 @@ from .recording_bytes import check_recording
 
 COLUMNS = ("t", "x", "y", "p")
 CLOCK_BITS = 32
-"""Of the longest clock that runs over, every 71.6 minutes."""
+"""Bits of the longest clock that runs over, every 71.6 minutes."""
 ENDS = 16
-"""Of times in larger numbers only a fall from the last part of so many into the first is
-that clock running over; it may also have been set back."""
+"""Times saved in larger numbers are taken to be of that clock only where one falls from the
+last of so many equal parts of its range into the first; any other clock was set back."""
 
 
 def read_npz(

@@ -5,7 +5,8 @@ from pathlib import Path
 from ...folders import check_file
 
 MOST = 4 << 30
-"""Bytes. Their half a billion events would take twenty gigabytes of memory."""
+"""Bytes of the largest recording that is read. Its half a billion events would take twenty
+gigabytes of memory."""
 ADVICE = "Name the files of an event camera, such as those that docs/events.md lists."
 
 
