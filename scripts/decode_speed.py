@@ -36,6 +36,7 @@ import PIL
 from PIL import Image, features
 
 from bntt.data.images.cached import cached_images
+from bntt.data.tree import stamp
 from bntt.runs.provenance import circumstances
 
 CORES = os.cpu_count() or 1
@@ -43,8 +44,9 @@ SHAPE = (3, 64, 64)
 
 
 def build(folder: Path, files: list[str]) -> None:
-    """Make the cache of these files in an empty place."""
-    cached_images("speed", folder, files, {}, SHAPE, size=0, what="Images", quiet=True)
+    """Make the cache of these files in an empty folder."""
+    known = {file: stamp(folder, file) for file in files}
+    cached_images("speed", folder, known, {}, SHAPE, size=0, what="Images", quiet=True)
 
 
 def pillow(path: Path) -> np.ndarray:
