@@ -82,7 +82,7 @@ def read_bounded(path: Path, most: int, kind: str) -> bytes:
     Args:
         path: The file.
         most: Bytes that it may have.
-        kind: What it should be, such as "a picture".
+        kind: What it should be, such as "picture".
 
     Raises:
         ValueError: If it has more.
@@ -91,8 +91,8 @@ def read_bounded(path: Path, most: int, kind: str) -> bytes:
     size = path.stat().st_size
     if size > most:
         raise ValueError(
-            f"{path} has {size} bytes, but {kind} of more than {most} is not read. "
-            f"Damaged, or something else?"
+            f"{path} has {size} bytes, more than the {most} of the largest {kind} that is "
+            f"read. Damaged, or something else?"
         )
     with path.open("rb", buffering=0) as file:  # fewer system calls than read_bytes
         return file.read()

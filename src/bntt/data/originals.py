@@ -47,8 +47,8 @@ def read_unchanged(path: Path, stamp: Stamp) -> bytes:
     """
     if stamp.size > LARGEST:
         raise ValueError(
-            f"{path} has {stamp.size} bytes, more than any file that is read whole, which "
-            f"is {LARGEST}. Something else?"
+            f"{path} has {stamp.size} bytes, more than the {LARGEST} of the largest file "
+            f"that is read. Damaged, or something else?"
         )
     with path.open("rb", buffering=0) as file:  # fewer system calls than read_bytes
         data = file.read()
@@ -96,7 +96,7 @@ def read_text(path: Path) -> tuple[str, str]:
         ValueError: If it is no text in UTF-8; the line is named. If it is too long.
         OSError: If it cannot be read.
     """
-    data = read_bounded(path, LONGEST_TEXT, "a list of names or labels")
+    data = read_bounded(path, LONGEST_TEXT, "list of names or labels")
     try:
         return decoded(data), hashlib.sha256(data).hexdigest()
     except ValueError as error:

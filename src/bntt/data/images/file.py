@@ -79,7 +79,7 @@ def read(
     """
     if data is None:
         check_file(path, "a picture", "Name PNG or JPEG files.")
-        data = read_bounded(path, LARGEST, "a picture")
+        data = read_bounded(path, LARGEST, "picture")
     if sides is None or sides[0] == sides[1]:
         pixels = plain_pixels(data, MODES[channels], sides[0] if sides else 0)
         if pixels is not None:

@@ -237,7 +237,7 @@ class _Files:
         self.sha256: dict[str, str] = {}
         self.members = None
         if source.is_file():
-            archive = read_bounded(source, MOST, "a file of CIFAR")
+            archive = read_bounded(source, MOST, "file of CIFAR")
             self._hashed(source.name, archive)
             self.members = unpack(source, archive, version.archive_md5)
 
@@ -245,7 +245,7 @@ class _Files:
         """Return one file's bytes."""
         if self.members is not None:
             return self._hashed(name, self.members[name])
-        return self._hashed(name, read_bounded(self.source / name, MOST, "a file of CIFAR"))
+        return self._hashed(name, read_bounded(self.source / name, MOST, "file of CIFAR"))
 
     def _hashed(self, name: str, data: bytes) -> bytes:
         self.sha256[name] = hashlib.sha256(data).hexdigest()

@@ -250,7 +250,7 @@ def _read(mnist: MnistSet, file: File, folder: Path) -> _Read:
 
 def _read_one(mnist: MnistSet, file: File, path: Path) -> _Read:
     dimensions, most = (3 if "images" in file.name else 1), mnist.most_bytes(file)
-    data = read_bounded(path, most, "a file of MNIST")
+    data = read_bounded(path, most, "file of MNIST")
     sha256, md5s = hashlib.sha256(data).hexdigest(), {_md5(data)}
     if path.suffix == ".gz":
         data = gunzip(path, data, most)
