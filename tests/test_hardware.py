@@ -102,6 +102,19 @@ def test_devices_go_by_name(monkeypatch):
         hardware.device("tpu")
 
 
+def test_the_gpu_of_a_mac_is_taken_where_it_is_and_never_by_itself(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for there in (False, True):
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=there: there)
+        assert hardware.device("auto") == torch.device("cpu")
+        if there:
+            assert hardware.device("mps") == torch.device("mps")
+            assert hardware.precision("auto", "mps")[0] == "float32"
+        else:
+            with pytest.raises(ValueError, match="No device 'mps' here.*cuda or mps"):
+                hardware.device("mps")
+
+
 class Libc:
     def __init__(self):
         self.calls = []

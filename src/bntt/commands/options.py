@@ -34,7 +34,7 @@ Data = Annotated[
         metavar="DIR", parser=expanded, help="Where the image set lies; else the cache."
     ),
 ]
-Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Stop after so many time-steps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 

@@ -44,6 +44,8 @@ def bf16_in_hardware(device: torch.device | str = "cpu") -> bool:
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "mps":  # what its generations do with bfloat16 is not known here
+        return False
     flags = processor()["flags"]
     return isinstance(flags, list) and bool({"amx_bf16", "avx512_bf16"} & set(flags))
 
@@ -66,18 +68,25 @@ def precision(wanted: str, device: torch.device | str = "cpu") -> tuple[str, str
 
 
 def device(wanted: str = "auto") -> torch.device:
-    """The device called ``"auto"`` (a GPU if there is one), ``"cpu"`` or ``"cuda"``.
+    """The device called ``"cpu"``, ``"cuda"``, ``"mps"`` or ``"auto"``: CUDA, else the CPU.
 
     Raises:
         ValueError: If there is no such device here.
     """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _has_mps()}
     if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if wanted == "cpu" or (wanted == "cuda" and torch.cuda.is_available()):
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if there.get(wanted):
         return torch.device(wanted)
     raise ValueError(
-        f"No device {wanted!r} here: expected auto, cpu or, where torch finds a GPU, cuda."
+        f"No device {wanted!r} here: expected auto, cpu or, where torch finds a GPU, cuda "
+        f"or mps."
     )
+
+
+def _has_mps() -> bool:
+    """Whether this is a Mac whose GPU torch can use."""
+    return torch.backends.mps.is_available()
 
 
 def keep_freed_memory() -> None:

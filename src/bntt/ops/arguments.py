@@ -6,6 +6,9 @@ does not come at all: integers are truncated, True is a 1, a time-step of 2.0 is
 
 import math
 import numbers
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -101,11 +104,28 @@ def has_values(x: Tensor) -> bool:
     """Whether the numbers in ``x`` can be looked at.
 
     They cannot while a graph is traced or exported, under ``torch.func.vmap``, and on the
-    meta device: there a branch on them would end the trace.
+    meta device: there a branch on them would end the trace. Nor are they to be
+    :func:`on_trust`.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
         return False
-    return not (is_mapped(x) or x.is_meta or isinstance(x, FakeTensor))
+    return not (_trusting.get() or is_mapped(x) or x.is_meta or isinstance(x, FakeTensor))
+
+
+_trusting: ContextVar[bool] = ContextVar("bntt.on_trust", default=False)
+
+
+@contextmanager
+def on_trust() -> Iterator[None]:
+    """Inside, nobody looks at the numbers in a tensor, for which a GPU would have to stop.
+
+    For a caller who knows that there is no NaN or infinity, as in images that were bytes.
+    """
+    before = _trusting.set(True)
+    try:
+        yield
+    finally:
+        _trusting.reset(before)
 
 
 def is_mapped(x: Tensor) -> bool:
