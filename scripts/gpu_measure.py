@@ -235,7 +235,7 @@ def table(day: Day) -> None:
 
 def main() -> int:
     """Do the step that was named, or the first that is not done."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("step", nargs="?", choices=STEPS)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path)

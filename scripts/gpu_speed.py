@@ -34,17 +34,19 @@ NEURON = {
 
 def job(tiny: bool, num_steps: int, precision: str) -> Job:
     """VGG9 on a batch of 256, or a network so small that anything can run it."""
-    arch = "vgg5" if tiny else "vgg9"
-    plan = {name: PLANS[arch][name] for name in ("convs", "hidden", "global_pool")}
-    size = (
-        {"batch_size": 4, "image_size": 8}
-        if tiny
-        else {"batch_size": 256, "image_size": 32}
-    )
+    arch, batch_size, image_size = ("vgg5", 4, 8) if tiny else ("vgg9", 256, 32)
+    plan = PLANS[arch]
     return Job(
-        implementation="bntt", arch=arch, num_steps=num_steps, precision=precision,
-        **plan, **size,
-    )  # fmt: skip
+        implementation="bntt",
+        arch=arch,
+        convs=plan["convs"],
+        hidden=plan["hidden"],
+        global_pool=plan["global_pool"],
+        num_steps=num_steps,
+        precision=precision,
+        batch_size=batch_size,
+        image_size=image_size,
+    )
 
 
 def milliseconds(run: Callable[[], object], device: str, seconds: float) -> float:

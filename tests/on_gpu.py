@@ -9,11 +9,18 @@ import os
 import pytest
 import torch
 
+from bntt.ops.gpu import triton_fault
+
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-pytest.importorskip("triton", reason="Triton is made for Linux, and optional")
+triton = pytest.importorskip("triton", reason="Triton is made for Linux, and optional")
+if fault := triton_fault():
+    pytest.skip(fault, allow_module_level=True)
+if DEVICE == "cpu" and tuple(map(int, triton.__version__.split(".")[:2])) < (3, 7):
+    why = f"the interpreter of Triton {triton.__version__} does not run with today's NumPy"
+    pytest.skip(why, allow_module_level=True)
 
 # bfloat16 is rounded by GPUs only; tests/test_gpu_compiled.py proves it to be like float16
 DTYPES = [torch.float32, torch.float16]

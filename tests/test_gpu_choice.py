@@ -84,9 +84,7 @@ def test_an_old_triton_is_told_apart(a_gpu):
     a_gpu.setattr(triton, "__version__", "3.2.0")
     gpu.triton_fault.cache_clear()
     try:
-        assert backend_report()["cuda"].startswith(
-            "reference: Triton 3.2.0 is too old, 3.3"
-        )
+        assert backend_report()["cuda"].startswith("reference: Triton 3.2.0 is too old")
     finally:
         gpu.triton_fault.cache_clear()
 

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bntt.ops.gpu import triton_fault
+
 pytest.importorskip("triton", reason="Triton is made for Linux, and optional")
+if fault := triton_fault():
+    pytest.skip(fault, allow_module_level=True)
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "gpu_compiled.py"

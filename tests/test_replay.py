@@ -1,6 +1,6 @@
 """Training steps that are replayed do what they did: with a recorder that needs no GPU."""
 
-# pyright: reportArgumentType=false
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
 import logging
 
 import pytest

@@ -52,7 +52,7 @@ def triton_fault() -> str | None:
         return f"Triton cannot be imported ({error}; `pip install triton` on Linux)"
     if tuple(map(int, triton.__version__.split(".")[:2])) < OLDEST_TRITON:
         return (
-            f"Triton {triton.__version__} is too old: PyTorch 2.7 came with 3.3, the first"
+            f"Triton {triton.__version__} is too old: the kernels need 3.3, or PyTorch 2.7"
         )
     return None
 
