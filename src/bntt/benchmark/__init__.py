@@ -22,7 +22,7 @@ from ..machine.files import replacing
 from ..machine.hardware import processor
 from ..networks.vgg import VGG
 from ..runs.provenance import commit
-from .implementations.__main__ import versions
+from .implementations.versions import versions
 from .memory import run_memory
 from .plan import Setting
 from .scaling import run_scaling

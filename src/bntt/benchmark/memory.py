@@ -40,8 +40,8 @@ def fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
     slope, intercept = np.polyfit(x, y, 1)
     y_ = np.asarray(y)
     residual = y_ - (slope * np.asarray(x) + intercept)
-    spread = ((y_ - y_.mean()) ** 2).sum()
-    unexplained = (residual**2).sum() / spread if spread else 0.0
+    total = ((y_ - y_.mean()) ** 2).sum()
+    unexplained = (residual**2).sum() / total if total else 0.0
     return float(slope), float(intercept), float(1 - unexplained)
 
 

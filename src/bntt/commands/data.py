@@ -173,7 +173,7 @@ def print_overview(found: Overview, sheet: str | None) -> None:
         "mean": " ".join(f"{value:g}" for value in found.mean),
         "std": " ".join(f"{value:g}" for value in found.std),
         "classes": str(len(found.class_names)),
-        "per class": f"train {_spread(found.train)}; test {_spread(found.test)}",
+        "per class": f"train {_extent(found.train)}; test {_extent(found.test)}",
         "sheet": sheet or "none",
         "cache": found.cache or "none: the files are read each time",
         "checked": found.checked,
@@ -189,5 +189,6 @@ def print_overview(found: Overview, sheet: str | None) -> None:
         out(f"Note: {found.note}")
 
 
-def _spread(counts: Sequence[int]) -> str:
+def _extent(counts: Sequence[int]) -> str:
+    """The smallest and the largest count, and the median."""
     return f"{min(counts)} to {max(counts)}, median {median(counts):g}"

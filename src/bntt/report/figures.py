@@ -41,11 +41,11 @@ def accuracy_over_time(
     from matplotlib.ticker import MaxNLocator
 
     axes = figure.add_subplot()
-    for number, (name, (mean, spread)) in enumerate(curves.items()):
+    for number, (name, (mean, around)) in enumerate(curves.items()):
         axes.errorbar(
             range(1, len(mean) + 1),
             [100 * share for share in mean],
-            None if spread is None else _lengths(mean, spread),
+            None if around is None else _lengths(mean, around),
             marker=MARKERS[number % len(MARKERS)],
             markersize=5,
             capsize=3,
@@ -65,11 +65,11 @@ def accuracy_over_time(
     save(figure, path, 150)
 
 
-def _lengths(mean: Sequence[float], spread: Sequence[Any]) -> list[list[float]]:
+def _lengths(mean: Sequence[float], around: Sequence[Any]) -> list[list[float]]:
     """How far the bars go down and up from the mean, in per cent."""
     ends = [
         bar if isinstance(bar, tuple | list) else (share - bar, share + bar)
-        for share, bar in zip(mean, spread, strict=True)
+        for share, bar in zip(mean, around, strict=True)
     ]
     down = [100 * max(0.0, share - low) for share, (low, _) in zip(mean, ends, strict=True)]
     up = [100 * max(0.0, high - share) for share, (_, high) in zip(mean, ends, strict=True)]

@@ -4,13 +4,13 @@ import importlib
 import json
 import sys
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
 from . import answer, convolutions_only, measure, profiling
 from .job import Job
+from .versions import versions
 
 
 def make(job: Job):
@@ -77,17 +77,6 @@ def main(text: str) -> None:
         measure.keep_freed_memory()
     result = KINDS[job.kind](job)
     print(json.dumps(result | {"threads": torch.get_num_threads(), "versions": versions()}))
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that decide the speed."""
-    found = {"python": sys.version.split()[0]}
-    for name in ("torch", "numba", "numpy", "spikingjelly"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 if __name__ == "__main__":
