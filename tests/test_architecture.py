@@ -138,6 +138,16 @@ def test_what_is_not_python_travels_in_the_package():
     assert (PACKAGE / "ops" / "README.md").is_file()
 
 
+def test_the_quick_tests_of_the_wheel_exist():
+    script = ROOT / "test"
+    if not script.exists():
+        pytest.skip("the sources are not here")
+    (names,) = re.findall(r"^ *set -- (.+)$", script.read_text(), re.MULTILINE)
+    assert len(names.split()) > 5
+    for name in names.split():
+        assert (ROOT / "tests" / f"test_{name}.py").is_file(), f"./test names {name}"
+
+
 def required_packages():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lists = [project["dependencies"], *project["optional-dependencies"].values()]
