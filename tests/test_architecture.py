@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [  # a room may import only from floors below its own
     {"choices", "version"},
     {"machine"},
-    {"ops", "config"},
+    {"ops", "config", "report"},
     {"layers", "data"},
-    {"report"},
     {"networks"},
     {"runs", "interchange"},
     {"analysis", "benchmark"},
@@ -31,33 +31,76 @@ FLOORS = [  # a room may import only from floors below its own
     {"commands"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+FRONT = {"__init__", "__main__"}
+"""The doors: they hold no knowledge of their own, and may open every room."""
+
+
+def module_of(path):
+    """A file as the names that lead to it, such as ("ops", "reference")."""
+    names = path.relative_to(PACKAGE).with_suffix("").parts
+    return names[:-1] if names[-1] == "__init__" else names
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imports_of(path):
+    """The modules of the package that a file imports, wherever in it."""
+    inside = path.relative_to(PACKAGE).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = inside[: len(inside) - node.level + 1]
+            base += tuple(node.module.split(".")) if node.module else ()
+            for alias in node.names:
+                whole = (*base, alias.name)
+                yield whole if whole in MODULES else base
 
 
 def room_of(path):
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def rooms_imported(path):
-    """The first-level modules of the package that the file at `path` imports."""
-    depth = len(path.relative_to(PACKAGE).parts)
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == depth:
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from (n.split(".")[0] for n in names if n != "__version__")
-
-
-def test_every_room_stands_on_a_floor():
-    rooms = {room_of(path) for path in FILES} - {"__init__", "__main__"}
-    assert rooms, f"no rooms found in {PACKAGE}"
-    assert not rooms - set(FLOOR), "add the new room to FLOORS and to docs/design.md"
+def test_every_room_stands_on_a_floor_and_none_is_empty():
+    rooms = {room_of(path) for path in FILES} - FRONT
+    assert rooms == set(FLOOR), "change FLOORS, docs/design.md and the README's tree"
+    lines = {
+        room: sum(
+            len(path.read_text().splitlines()) for path in FILES if room_of(path) == room
+        )
+        for room in rooms - {"version"}
+    }
+    assert min(lines.values()) > 20, lines
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_only_go_down(path):
     room = room_of(path)
-    for target in rooms_imported(path) if room in FLOOR else ():
-        assert target in FLOOR, f"{room} imports {target} from the front door, not a room"
-        assert FLOOR[target] < FLOOR[room], f"{room} must not import {target}"
+    for target, *_ in imports_of(path) if room not in FRONT else ():
+        assert target == room or FLOOR[target] < FLOOR[room], f"{room} imports {target}"
+
+
+def test_no_module_is_imported_by_what_it_imports():
+    graph = {
+        module: {other for other in imports_of(path) if other != module}
+        for module, path in MODULES.items()
+        if module
+    }
+    assert sum(map(len, graph.values())) > 100
+    list(TopologicalSorter(graph).static_order())  # names the circle if there is one
+
+
+def test_the_documents_draw_the_same_house():
+    design = (ROOT / "docs" / "design.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| `(\w+)/?` \| \S", design, re.MULTILINE)
+    assert {room: int(floor) for floor, room in rows} == FLOOR
+    assert len(rows) == len(FLOOR)
+    floors = [int(floor) for floor, _ in rows]
+    assert floors == sorted(floors, reverse=True)
+    readme = (ROOT / "README.md").read_text().partition("## The house")[2]
+    tree = re.findall(r"^    (\w+)/ +\S", readme, re.MULTILINE)
+    assert set(tree) == {room for room in FLOOR if (PACKAGE / room).is_dir()}
+    levels = [FLOOR[room] for room in tree]
+    assert levels == sorted(levels, reverse=True)
 
 
 def test_the_package_imports_itself_only_relatively():

@@ -4,10 +4,12 @@ The public names are imported when they are first asked for, so that ``bntt --he
 not wait for torch.
 """
 
+from .machine import startup  # noqa: F401 - first, before anything that takes time
+
+# isort: split
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .machine import startup  # noqa: F401 - first, before what takes seconds
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import PurePath
 
 
 def is_command(words: Sequence[str]) -> bool:
@@ -30,7 +29,8 @@ def is_command(words: Sequence[str]) -> bool:
         elif word == "-c":
             return "bntt.commands.main" in next(rest, "")
         elif not word.startswith("-"):
-            return PurePath(word).stem == "bntt"
+            name = word.replace("\\", "/").rpartition("/")[2]
+            return name.partition(".")[0] == "bntt"
     return False
 
 
