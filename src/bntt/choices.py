@@ -1,21 +1,21 @@
-"""Words of which only some are known: what came, what was probably meant, what there is."""
+"""Choice among known words: errors name what came, what was meant, and what there is."""
 
 import difflib
 from collections.abc import Iterable
 from typing import Any
 
 LONGEST = 60
-"""Letters of a value in a message."""
+"""The most characters of a value that a message shows."""
 
 
 def one_of(what: str, got: Any, known: Iterable[str], more: str = "") -> None:
-    """Refuse what is not among the known words, with the nearest that is.
+    """Refuse a value that is not among the known words, and suggest the nearest.
 
     Args:
-        what: What the word is, such as ``"recipe key"``.
+        what: What the words are, such as ``"recipe key"``.
         got: The word, or whatever came in its place.
-        known: All that there are, in the order in which they are listed.
-        more: What follows the list, such as ``" (in FILE)"``.
+        known: All words that there are, in the order in which the message lists them.
+        more: What follows that list, such as ``" (in FILE)"``.
 
     Raises:
         ValueError: Naming what came, what is nearest to it and what is known.

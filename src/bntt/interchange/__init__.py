@@ -1,4 +1,4 @@
-"""Checkpoints of other code, as networks of this package."""
+"""Checkpoints of other programs, read as networks of this package."""
 
 from .authors import load_reference
 

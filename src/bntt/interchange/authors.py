@@ -1,4 +1,4 @@
-"""Checkpoints of the authors' code (Kim & Panda 2021), as networks."""
+"""Checkpoints of the authors' code (Kim & Panda 2021), read as networks of this package."""
 
 import math
 import re
@@ -15,6 +15,7 @@ from ..ops.arguments import FLOATS
 from .pickled import state_dict
 
 CIFAR10_MEAN, CIFAR10_STD = AUTHORS
+"""Mean and standard deviation by which the authors' code normalises both CIFAR sets."""
 
 
 def load_reference(path: str | Path, leak: float = 0.95, **overrides: Any) -> VGG:
@@ -28,12 +29,12 @@ def load_reference(path: str | Path, leak: float = 0.95, **overrides: Any) -> VG
         path: What ``torch.save`` wrote: a dict with ``state_dict``, or a bare state dict;
             keys ``conv1.weight``, ``bntt1.0.weight``, ``bntt_fc.0.weight``,
             ``fc1.weight`` and so on, with or without ``module.`` in front.
-        leak: What the network was trained with, in ``[0, 1]``; the file does not say. Their
-            README takes 0.95 for CIFAR-10 and 0.99 for CIFAR-100.
-        overrides: As :func:`bntt.vgg9`, for what the file does not say: ``image_size`` of a
-            VGG11 (32 if omitted), ``mean`` and ``std`` (those of CIFAR-10, as in their
-            code, where the images have three channels), ``class_names``, ``v_threshold``,
-            ``surrogate``, ``encoder``.
+        leak: The leak that the network was trained with, in ``[0, 1]``, which the file does
+            not hold. Their README uses 0.95 for CIFAR-10 and 0.99 for CIFAR-100.
+        overrides: Values as for :func:`bntt.vgg9` that the file does not hold:
+            ``image_size`` of a VGG11 (32 if omitted), ``mean`` and ``std`` (those of
+            CIFAR-10, as in their code, where images have three channels),
+            ``class_names``, ``v_threshold``, ``surrogate``, ``encoder``.
 
     Returns:
         The network on the CPU, in float32 and in evaluation mode.
@@ -54,7 +55,7 @@ def load_reference(path: str | Path, leak: float = 0.95, **overrides: Any) -> VG
 
 
 def _config(tensors: dict[str, Tensor], path: Path) -> dict[str, Any]:
-    """What the names and shapes say about the network."""
+    """The arguments of the network that follow from the names and shapes of its tensors."""
     _refuse_biases(tensors, path)
     widths = []
     while f"conv{len(widths) + 1}.weight" in tensors:
@@ -143,7 +144,7 @@ def _image_size(arch: str, inputs: int, channels: int, path: Path) -> int:
 def _agreeing(
     overrides: dict[str, Any], config: dict[str, Any], path: Path
 ) -> dict[str, Any]:
-    """``overrides`` and defaults, once none contradicts what the shapes say."""
+    """``overrides`` and defaults, after a check that none contradicts the shapes."""
     for name in overrides.keys() & config.keys():
         if overrides[name] != config[name]:
             raise ValueError(
@@ -156,7 +157,7 @@ def _agreeing(
 
 
 def _blank(config: dict[str, Any], path: Path) -> VGG:
-    """The network without memory for its weights, to compare shapes with first."""
+    """The network without memory for its weights, of which shapes are compared first."""
     try:
         with torch.device("meta"):
             return VGG(**config)
@@ -170,7 +171,7 @@ def _untrained(config: dict[str, Any]) -> VGG:
 
 
 def _check(net: VGG, tensors: dict[str, Tensor], path: Path) -> None:
-    """Refuse tensors that are not all those of the network, in its shapes."""
+    """Refuse tensors that are not exactly those of the network, in names and shapes."""
     ours, names = net.state_dict(), _names(net)
     theirs = {name for parts in names.values() for name in parts}
     missing, unexpected = theirs - tensors.keys(), tensors.keys() - theirs
@@ -195,7 +196,7 @@ def _fill(net: VGG, tensors: dict[str, Tensor]) -> None:
 
 
 def _names(net: VGG) -> dict[str, list[str]]:
-    """For each tensor of ``net`` the authors' name, or those of its time-steps."""
+    """The authors' names of each tensor of ``net``; a norm's has one per time-step."""
     names = {"hidden.weight": ["fc1.weight"], "output.weight": ["fc2.weight"]}
     for i in range(len(net.convs)):
         names[f"convs.{i}.weight"] = [f"conv{i + 1}.weight"]

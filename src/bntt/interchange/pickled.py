@@ -1,4 +1,4 @@
-"""State dicts out of pickled checkpoints, without running what is in them."""
+"""State dicts from pickled checkpoints, read without running any code that they name."""
 
 import codecs
 import io
@@ -26,15 +26,15 @@ NUMPY_SCALAR = [
 """All that a checkpoint may name beyond tensors: ``'accuracy': np.mean(...)`` needs it."""
 
 LEGACY_PICKLES = 5
-"""What is pickled in a file that is no archive: a number, a version, the system, the
-content, and the names of the storages that follow."""
+"""Pickles in a file of ``torch.save`` that is no archive: a number, a version, the system,
+the content, and the names of the storages that follow."""
 
 
 def state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors by name that ``torch.save`` wrote, alone or under ``"state_dict"``.
 
-    A ``module.`` in front of a name, and the counts of batches that a batch norm keeps, are
-    dropped: with a constant momentum nothing depends on them.
+    ``module.`` in front of a name is dropped, and so are the counts of batches that batch
+    norms keep, because nothing depends on them with a constant momentum.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -96,17 +96,17 @@ def _unpickle(path: Path) -> Any:
 
 
 class _Refused(Exception):
-    """The file is whole, but holds what no checkpoint needs."""
+    """The file is whole, but asks for something that no checkpoint needs."""
 
 
 def _is_archive(path: Path) -> bool:
-    """Whether torch will read it as an archive, which it tells from the first bytes."""
+    """Whether torch will read the file as an archive, as its first bytes decide."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
 
 
 def _archived(path: Path) -> Iterator[io.BytesIO | io.BufferedReader]:
-    """The pickle of an archive, whose members are no larger than they are in the file."""
+    """The pickle in an archive, after a check that no member is packed."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         packed = [member for member in members if member.compress_type]
@@ -129,9 +129,9 @@ def _in_a_row(path: Path) -> Iterator[io.BytesIO | io.BufferedReader]:
 
 
 def _refuse_growth(pickled: io.BytesIO | io.BufferedReader) -> None:
-    """Refuse the two ways in which a small pickle that names only what is allowed grows.
+    """Refuse the two ways in which a small pickle of allowed names can exhaust memory.
 
-    Bytes may be asked for by their number, and coded as text that is longer, over and over.
+    It can ask for any number of bytes, and can code a text as a longer one over and over.
     """
     words, globals_ = set(), set()
     for opcode, argument, _ in pickletools.genops(pickled):

@@ -1,4 +1,4 @@
-"""Images to input over time: Poisson, direct, in pieces; events pass through (M14)."""
+"""Coding: how images become input over time, by chance, directly or in pieces (M14)."""
 
 import math
 from collections.abc import Iterator
@@ -25,12 +25,13 @@ class Poisson:
     .. math::
         s^t = \mathrm{sign}(x) \, [\, 2 r^t \le |x| \,], \qquad r^t \sim U[0, 1)
 
-    so a pixel fires with probability ``min(|x| / rescale, 1)``, with its sign. Random
-    numbers are drawn one time-step at a time, so chunks of time draw the same; in float32
-    where images are narrower, because a bfloat16 draw is 0 far too often.
+    so a pixel fires with probability ``min(|x| / rescale, 1)``, and its spike has its sign.
+    Random numbers are drawn one time-step at a time, so that a sequence that comes in parts
+    draws the same ones. They are float32 where images are narrower, because a draw in
+    bfloat16 is 0 far too often.
 
-    The drawn step has no slope. To images that require a gradient, backward passes that of
-    the expectation (M20), without which an attack or an attribution would find nothing.
+    A drawn spike has no slope. Images that require a gradient therefore receive that of the
+    expected spikes (M20), without which an attack or an attribution would find nothing.
 
     Args:
         rescale: The ``|x|`` from which a pixel fires at every time-step. Positive.
@@ -63,12 +64,12 @@ class Poisson:
     def steps(
         self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Iterator[FloatImages]:
-        """One time-step of input after the other.
+        """One time-step of input after the other: -1, 0 or 1 for every pixel.
 
         Args:
-            images: Normalised images.
+            images: Normalised images, ``[N, C, H, W]``.
             num_steps: ``T``.
-            generator: Where random numbers come from; torch's default one if omitted.
+            generator: Source of the random numbers; torch's default one if omitted.
 
         Raises:
             TypeError: If an argument is of another type.
@@ -92,7 +93,7 @@ class Poisson:
     def __call__(
         self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N C H W"]:
-        """All time-steps of :meth:`steps`."""
+        """All time-steps of :meth:`steps` as one tensor."""
         whole_number("num_steps", num_steps, at_least=1)
         return torch.stack(list(self.steps(images, num_steps, generator)))
 
@@ -107,7 +108,7 @@ class Poisson:
 
 
 class _Fire(Function):
-    """Draw one time-step; backward takes the slope of its expectation (M20)."""
+    """One drawn time-step; backward uses the slope of its expectation (M20)."""
 
     @staticmethod
     def forward(images, sign, size, r, scale):
@@ -131,7 +132,7 @@ class Direct:
     def steps(
         self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Iterator[FloatImages]:
-        """The images, ``num_steps`` times."""
+        """The images themselves, ``num_steps`` times."""
         whole_number("num_steps", num_steps, at_least=0)
         _check("Direct()", images)
         for _ in range(num_steps):
@@ -147,29 +148,29 @@ class Direct:
 
 
 class _AtOnce:
-    """An encoder whose whole sequence costs no more than its steps."""
+    """An encoder that makes the whole sequence at once, without cost in memory."""
 
     def steps(
         self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Iterator[Tensor]:
-        """One time-step of the whole after the other."""
+        """The time-steps of the whole sequence, one after the other."""
         return iter(self(images, num_steps, generator))
 
     def __call__(
         self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Tensor:
-        """All time-steps."""
+        """The whole sequence, time first."""
         raise TypeError(f"{type(self).__name__} codes nothing; use a subclass.")
 
 
 @dataclass(frozen=True)
 class EventFrames(_AtOnce):
-    """No coding: what is fed is counts of events, one frame per time-step (M14)."""
+    """No coding: the input consists of counts of events, one frame per time-step (M14)."""
 
     def __call__(
         self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
     ) -> Float[Tensor, "T N C H W"]:
-        """Refuse: an image has no events.
+        """Refuse images, which have no events.
 
         Raises:
             ValueError: Always.
@@ -184,7 +185,7 @@ class EventFrames(_AtOnce):
 
 @dataclass(frozen=True)
 class Rows(_AtOnce):
-    """An image row by row: time-step ``t`` feeds row ``t``, all channels (M14)."""
+    """An image row by row: time-step ``t`` feeds row ``t`` of all channels (M14)."""
 
     def __call__(
         self, images: FloatImages, num_steps: int, generator: torch.Generator | None = None
@@ -192,7 +193,7 @@ class Rows(_AtOnce):
         """The first ``num_steps`` rows, ``[N, C·W]`` each.
 
         Raises:
-            ValueError: If there are fewer.
+            ValueError: If an image has fewer rows.
         """
         _check("Rows()", images, axes=4)
         _check_pieces(num_steps, images.shape[2], "rows", images)
@@ -224,7 +225,7 @@ class Pixels(_AtOnce):
             )
 
     def order(self, pixels: int) -> Int64[Tensor, " P"]:
-        """Which pixel comes when."""
+        """The index of the pixel that comes at each time-step."""
         if self.permutation is None:
             return torch.arange(pixels)
         return torch.ops.bntt.permutation(self.permutation, pixels)
@@ -235,7 +236,7 @@ class Pixels(_AtOnce):
         """The first ``num_steps`` pixels, ``[N, C]`` each.
 
         Raises:
-            ValueError: If there are fewer.
+            ValueError: If an image has fewer pixels.
         """
         _check("Pixels()", images, axes=4)
         _check_pieces(num_steps, images.shape[2] * images.shape[3], "pixels", images)
@@ -268,12 +269,12 @@ ENCODERS: dict[str, type[Encoder]] = {
 
 
 def make(name: str, permutation: int = 0) -> Encoder:
-    """A new encoder of that name in recipes.
+    """The encoder that recipes call by this name.
 
     Args:
         name: ``"poisson"``, ``"direct"``, ``"events"``, ``"rows"``, ``"pixels"`` or
             ``"permuted"``.
-        permutation: The seed of the order of ``"permuted"`` pixels.
+        permutation: Seed of the order of ``"permuted"`` pixels; of no effect otherwise.
 
     Raises:
         ValueError: If there is no such encoder.

@@ -1,4 +1,4 @@
-"""Neurons as modules: LIF, the fused norm and LIF, and the read-out that never fires."""
+"""Neurons as modules: LIF, a norm and LIF in one pass, and a read-out that never fires."""
 
 import math
 from copy import copy
@@ -27,16 +27,17 @@ class LIF(nn.Module):
         s^t = [u^t > v_{th}], \qquad
         v^t = u^t - v_{th} s^t
 
-    The comparison is strict: a neuron exactly at threshold stays silent. A call keeps
-    nothing behind; to continue in time, pass the membrane that it returns.
+    The comparison is strict: a neuron exactly at threshold stays silent. A call leaves no
+    state behind; to continue in time, pass the membrane that it returned.
 
     Args:
         leak: :math:`\lambda`, the fraction of ``v`` kept per time-step, in ``[0, 1]``; 1 is
             a perfect integrator. A time constant tau converts to ``1 - 1/tau``. A
             parameter of shape ``()`` learns (M9).
-        v_threshold: Firing threshold, positive, in units of ``v``; likewise.
-        reset: ``"soft"`` subtracts the threshold, ``"hard"`` sets ``v`` to 0, ``"none"``
-            leaves it.
+        v_threshold: Firing threshold, positive, in units of ``v``; a parameter of shape
+            ``()`` learns as well.
+        reset: What a spike does to ``v``: ``"soft"`` subtracts the threshold, ``"hard"``
+            sets it to 0, ``"none"`` leaves it as it is.
         surrogate: What backward uses in place of the step's derivative.
         detach_reset: Whether backward ignores that a spike resets.
 
@@ -93,7 +94,15 @@ class LIF(nn.Module):
     def scan(
         self, z: Tensor, a: Tensor, b: Tensor, v: Tensor | None, keep_state: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """The neuron on ``a·z + b``, all in ``[T, M, C]``."""
+        """Spikes of ``a·z + b`` and the last membrane, or None if it is not kept.
+
+        Args:
+            z: Currents ``[T, M, C]``.
+            a: Scale, ``[T, C]``.
+            b: Shift, ``[T, C]``.
+            v: Membrane before the first time-step, ``M·C`` numbers; 0 if None.
+            keep_state: Whether to return the last membrane, ``[M, C]``.
+        """
         return affine_lif(
             *(z, a, b, v if v is None else v.reshape(z.shape[1:])),
             leak=self.leak,
@@ -105,7 +114,7 @@ class LIF(nn.Module):
         )
 
     def check_settings(self) -> None:
-        """Refuse attributes that no neuron has, also those set later.
+        """Refuse attributes that no neuron can have; they may have been set after building.
 
         Raises:
             TypeError: If one is of another type.
@@ -127,17 +136,17 @@ class LIF(nn.Module):
 class NormLIF(nn.Module):
     """A temporal norm and the neuron behind it in one pass: what networks are built of.
 
-    Equal to ``lif(norm(z))``, without the normalised current ever being written. Where
-    calling the two is more than that, because hooks wait on one of them or its ``forward``
-    is another, they are called one after the other: with the same spikes in float32, and
-    with tensors of float32 in between where ``z`` is narrower.
+    It equals ``lif(norm(z))``, but the normalised current is never written to memory. Where
+    a call of the two does more, because one of them has a hook or a ``forward`` of the
+    user's own, they are called one after the other. The spikes are the same; the tensors
+    in between are float32 where ``z`` is narrower.
 
     Args:
-        norm: The rule from moments to scale and shift.
+        norm: The temporal norm, such as :class:`BNTT`.
         lif: The neuron.
 
     Raises:
-        TypeError: If one of them is something else.
+        TypeError: If ``norm`` or ``lif`` is something else.
 
     Example:
         >>> from bntt import BNTT
@@ -172,12 +181,13 @@ class NormLIF(nn.Module):
         Args:
             z: Currents, time first.
             v: Membrane before the first of these time-steps; 0 if omitted.
-            start: First time-step of ``z`` in the sequence, where it comes in parts.
+            start: Index of the first of these time-steps in the sequence, if it comes in
+                parts.
             return_state: Whether to return ``(spikes, v)``.
 
         Raises:
-            TypeError: As the norm and the neuron.
-            ValueError: As the norm and the neuron; nothing has moved then.
+            TypeError: As the norm and the neuron do.
+            ValueError: As the norm and the neuron do; no statistic has moved then.
         """
         self.check_settings()
         self.norm.check_currents(z, start)
@@ -193,7 +203,10 @@ class NormLIF(nn.Module):
         return spikes, from_elements(v[None], z[:1].shape)[0]
 
     def check_settings(self) -> None:
-        """Refuse attributes that no norm or neuron has, also those set later.
+        """Refuse attributes that no norm or neuron can have.
+
+        They may have been set after building.
+
 
         Raises:
             TypeError: If one is of another type.
@@ -203,16 +216,16 @@ class NormLIF(nn.Module):
         self.lif.check_settings()
 
     def _apart(self, z: Tensor, v: Tensor | None, start: int | None, return_state: bool):
-        """Norm and neuron as modules; wide, so that nothing is rounded in between."""
+        """Norm and neuron called as modules, with nothing rounded in between."""
         current = self.norm(z.to(accumulator(z.dtype)), start)
         result = self.lif(current, v, return_state=return_state)
         return (result[0].to(z.dtype), result[1]) if return_state else result.to(z.dtype)
 
 
 class Readout(nn.Module):
-    r"""A leak-free accumulator that never fires (M13).
+    r"""The output: neurons that neither leak nor fire, as running means over time (M13).
 
-    ``per_step`` read-outs ``o[t]`` become the running means
+    The read-outs ``o[t]`` of single time-steps become
 
     .. math::
         y^t = \frac{1}{t + 1} \sum_{\tau \le t} o^\tau
@@ -241,7 +254,7 @@ class Readout(nn.Module):
 
 
 def _shown(value: float | Tensor) -> str:
-    """A number for ``print``; what a tensor holds may learn, and may be none yet."""
+    """A number for ``print``, with a mark if it learns; "?" if it is on the meta device."""
     if not isinstance(value, Tensor):
         return f"{value:g}"
     learns = ", learned" if value.requires_grad else ""
@@ -249,7 +262,7 @@ def _shown(value: float | Tensor) -> str:
 
 
 def _is_more_than(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether to call the module is more than to compute what its class computes."""
+    """Whether calling ``module`` does more than the ``forward`` of ``kind`` does."""
     return bool(
         type(module).forward is not kind.forward
         or "forward" in module.__dict__
@@ -277,7 +290,7 @@ def _check_state(z: Tensor, v: Any) -> None:
 
 
 def single_steps(means: Float[Tensor, "T N K"]) -> Float[Tensor, "T N K"]:
-    """The single steps' read-outs behind their running means."""
+    """The read-outs of single time-steps, from their running means (inverse of M13)."""
     count = torch.arange(1, len(means) + 1, device=means.device)[:, None, None]
     sums = means * count
     return torch.cat([sums[:1], sums[1:] - sums[:-1]])

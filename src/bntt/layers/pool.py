@@ -1,4 +1,4 @@
-"""2x2 average pooling of spikes that does not hold on to them for backward."""
+"""2x2 average pooling of spikes, which keeps none of them for the backward pass."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ from ..ops.function import Function
 def average_pool(x: Tensor) -> Tensor:
     """Mean of every 2x2 square of ``[N, C, H, W]``: spikes become multiples of 1/4 (M15).
 
-    The gradient needs no input: each pixel of a square gets a quarter of it. PyTorch's own
-    pooling keeps its input, which here is a quarter of what training has to remember.
-    TorchScript, which knows no Python function's gradient, gets PyTorch's own.
+    The gradient does not depend on the input: each pixel of a square gets a quarter of it.
+    PyTorch's own pooling keeps its input nevertheless, here a quarter of what training has
+    to remember. TorchScript cannot differentiate functions of Python, so it gets PyTorch's.
 
     Raises:
         TypeError: If ``x`` is no tensor.

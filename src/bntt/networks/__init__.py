@@ -1,4 +1,4 @@
-"""Every network by its name, as recipes and checkpoints call it; and those of users."""
+"""Networks by the names that recipes and checkpoints give them; users may add their own."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,24 +17,26 @@ N = TypeVar("N", bound=type[Network])
 
 
 def build(arch: str, *, options: dict[str, Any] | None = None, **config: Any) -> Network:
-    """The network called ``arch``, such as ``"vgg9"`` or ``"seq"``.
+    """A new network by its name, its weights drawn at random.
 
     Args:
-        arch: Its name.
-        options: Further arguments, of a network of the user's own.
-        config: As :func:`bntt.vgg9`.
+        arch: Its name, such as ``"vgg9"`` or ``"seq"``.
+        options: Further arguments of a network of the user's own, by their names.
+        config: Values of :class:`bntt.networks.config.NetworkConfig`; ``num_classes``,
+            ``num_steps`` and ``leak`` are required.
 
     Raises:
+        TypeError: If a value is of another type.
         ValueError: If the name is unknown or a value is out of range.
     """
     return architecture(arch)(arch, **(options or {}), **config)
 
 
 def architecture(arch: str) -> type[Network]:
-    """The class of that name.
+    """The class of the network that is called ``arch``.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If no network has that name.
     """
     own = (
         f". If it is a network of your own, import its class first, and write "
@@ -47,16 +49,19 @@ def architecture(arch: str) -> type[Network]:
 def register(arch: str) -> Callable[[N], N]:
     """Give a network of your own a name, so that it can be built, saved and loaded by it.
 
-    Its constructor takes ``arch``, arguments of its own by name, each of which it keeps as
-    an attribute of that name, and hands the rest on. What it computes must follow from
-    these, its parameters and its buffers. Files hold the name, never the class: register
-    it before loading.
+    Its constructor takes ``arch`` and arguments of its own by name, keeps each of these as
+    an attribute of the same name, and passes all others on. What the network computes must
+    follow from these arguments, its parameters and its buffers. Checkpoints hold the name
+    and never the class, so register the class before loading one.
 
     Args:
         arch: The name.
 
+    Returns:
+        A decorator that returns the class unchanged.
+
     Raises:
-        TypeError: If what follows is no subclass of :class:`bntt.Network`.
+        TypeError: If what is decorated is no subclass of :class:`bntt.Network`.
         ValueError: If another class has that name.
 
     Example:

@@ -1,6 +1,6 @@
-"""Checkpoints: safetensors with the network's description in the header; never pickle.
+"""Checkpoints: safetensors with the network's description in the header, without pickle.
 
-The format, and how other programs read it: docs/checkpoints.md.
+docs/checkpoints.md describes the format, and how other programs read it.
 """
 
 from collections.abc import Mapping
@@ -27,18 +27,18 @@ def write(
     extra: Mapping[str, Tensor] | None = None,
     info: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a network, atomically: a reader finds the old file or the new one, whole.
+    """Write a network and what training needs besides; the file is replaced at once.
 
     Args:
         path: Ends in ``.safetensors`` by custom.
-        net: Its weights, running statistics and description are kept.
+        net: The network, whose weights, running statistics and description are written.
         extra: Further tensors, such as an optimiser's, under names that contain ``/``.
-        info: Further plain values.
+        info: Further plain values, as JSON can hold them.
 
     Raises:
         ValueError: If the network is none that a description has words for, so that
-            loading would give another one; or a tensor holds NaN or infinity. A file that
-            was there stays.
+            loading would give another one; or if a tensor holds NaN or infinity. A file
+            that was there stays.
         OSError: If the folder cannot be written or the disk is full.
     """
     config = described(net)
@@ -76,10 +76,10 @@ def save(net: Network, path: str | Path) -> None:
 
 
 def described(net: Network) -> NetworkConfig:
-    """The description of a network, once it is certain that it describes all of it.
+    """The description of a network, after a check that it describes all of it.
 
     Raises:
-        ValueError: Naming what it has no words for.
+        ValueError: Naming what the description has no words for.
     """
     if not isinstance(net, Network):
         raise ValueError(
@@ -100,10 +100,10 @@ def described(net: Network) -> NetworkConfig:
 
 
 def blank(config: NetworkConfig) -> Network:
-    """The network that is described, without memory for its weights (on the meta device).
+    """The network of a description on the meta device, without memory for its weights.
 
     Raises:
-        ValueError: If the values contradict each other.
+        ValueError: If the values of the description contradict each other.
     """
     with torch.device("meta"):
         return build(**config.to_config())
@@ -121,7 +121,7 @@ def load(path: str | Path) -> Network:
 
 
 def read(path: str | Path) -> tuple[Network, dict[str, Tensor], dict[str, Any]]:
-    """The network, the extra tensors and the extra values of a checkpoint.
+    """The network, the extra tensors and the extra values that :func:`write` was given.
 
     Raises:
         FileNotFoundError: As :func:`load`.
@@ -151,7 +151,7 @@ def first_nonfinite(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], NetworkConfig, dict[str, Any]]:
-    """All that is in the file, once nothing in it contradicts anything else."""
+    """All that is in the file, after a check that nothing in it contradicts the rest."""
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no checkpoint {path}. A run folder holds best.safetensors and "
@@ -185,7 +185,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], NetworkConfig, dict[str, Any]]
 
 
 def _twin(config: NetworkConfig, path: Path) -> Network:
-    """The network of the file's description, which costs no memory."""
+    """The network of the file's description, without memory for its weights."""
     try:
         twin = blank(config)
         built = replace(config, **twin.built_values())
@@ -236,5 +236,5 @@ def _check_values(tensors: dict[str, Tensor], twin: Network, path: Path) -> None
 
 
 def _finite(value: Tensor) -> bool:
-    """Whether all is finite. A sum shows it in one pass, but can itself grow too large."""
+    """Whether all numbers are finite, which a sum shows at once unless it overflows."""
     return bool(value.sum(dtype=torch.float32).isfinite() or value.isfinite().all())

@@ -1,4 +1,4 @@
-"""What a network is, in plain values: what builds it, and what its file says of it."""
+"""What a network is, in plain values: those that build it and that its checkpoint holds."""
 
 import json
 import math
@@ -21,7 +21,7 @@ MOST = {
     "in_channels": 1 << 16,
     "image_size": 1 << 16,
 }
-"""Sizes beyond which no network is built: a mistake is told before memory is asked for."""
+"""The largest sizes that are built; a mistake is refused before it asks for memory."""
 
 NORM_KEYS = ("norm", "window", "eps", "momentum")
 """What makes the norm of a layer."""
@@ -37,16 +37,16 @@ FORMAT_1_KEYS = (
     "window", "encoder", "permutation", "v_threshold", "surrogate", "mean", "std",
     "class_names",
 )  # fmt: skip
-"""What the headers of the first format hold; the defaults stand for everything else."""
+"""The keys in headers of the first format; everything else has its default."""
 
 
 @no_type_check  # any value may come, and `__post_init__` says what is wrong with it
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """Everything that makes a network but its weights and running statistics.
+    """Everything that makes a network, except its weights and running statistics.
 
-    The keys of :data:`LAYER_KEYS` take one value for all layers, or a list of one for each,
-    from the input on.
+    The keys of :data:`LAYER_KEYS` take one value for all layers, or a list with one value
+    for each layer, from the input on.
 
     Raises:
         TypeError: If a value is of another type.
@@ -54,7 +54,7 @@ class NetworkConfig:
     """
 
     arch: str
-    """Its name, which :func:`bntt.build` knows."""
+    """Name of the architecture, which :func:`bntt.build` knows."""
     num_classes: int
     num_steps: int
     """``T``: time-steps of every training input."""
@@ -72,29 +72,32 @@ class NetworkConfig:
     momentum: float | None = None
     """Weight of the newest batch in the running statistics, in [0, 1]; None likewise."""
     v_threshold: float = 1.0
+    """Firing threshold, positive, in units of the membrane potential."""
     reset: str = "soft"
-    """``"soft"``, ``"hard"`` or ``"none"``."""
+    """What a spike does to the membrane potential: ``"soft"``, ``"hard"`` or ``"none"``."""
     detach_reset: bool = True
+    """Whether backward ignores that a spike resets."""
     surrogate: Surrogate = Triangle()
+    """What backward uses in place of the firing step's derivative."""
     encoder: encode.Encoder | str = "poisson"
-    """The coding, or its name."""
+    """The coding of images, or its name in recipes."""
     encoder_parameters: Mapping[str, Any] | None = None
-    """What the coding is made with; its own defaults for what is left out."""
+    """Arguments that the coding is made with; its own defaults for those left out."""
     permutation: int = 0
     """Seed of the order of ``"permuted"`` pixels; 0 with every other encoder."""
     mean: tuple[float, ...] | None = None
-    """Per channel, of images in [0, 1]; 0 if None."""
+    """Mean per channel of images in [0, 1], by which they are normalised; 0 if None."""
     std: tuple[float, ...] | None = None
-    """Likewise; 1 if None."""
+    """Standard deviation per channel, likewise; 1 if None."""
     class_names: tuple[str, ...] | None = None
-    """One per class; their numbers if None."""
+    """One name per class; the classes' numbers if None."""
     geometry: "Geometry | None" = None
     """How pictures and recordings become the input; None for arrays taken as they are."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Further arguments of a registered network of the user's own, as JSON has them."""
+    """Further arguments of a registered network of the user's own, plain as JSON is."""
 
     def __post_init__(self) -> None:
-        """Hold every value to its type and range, and bring it into one form."""
+        """Check the type and range of every value, and bring it into its one form."""
         _text("arch", self.arch)
         for name, most in MOST.items():
             self._set(name, _whole(name, getattr(self, name), 1, most))
@@ -117,11 +120,11 @@ class NetworkConfig:
 
     @property
     def encoder_name(self) -> str:
-        """What recipes call the encoder."""
+        """The encoder's name in recipes."""
         return encoder_name(self.encoder)
 
     def of_layer(self, index: int) -> dict[str, Any]:
-        """The values of :data:`LAYER_KEYS` for one layer.
+        """The values of :data:`LAYER_KEYS` for one layer, counted from 0 at the input.
 
         Raises:
             ValueError: If a list of values is too short.
@@ -132,7 +135,7 @@ class NetworkConfig:
         """Refuse a list that does not hold one value for each of ``count`` layers.
 
         Raises:
-            ValueError: Naming the list.
+            ValueError: Naming the key of the list.
         """
         for name in LAYER_KEYS:
             value = getattr(self, name)
@@ -140,7 +143,7 @@ class NetworkConfig:
                 raise _wrong_length(name, value, count)
 
     def to_config(self) -> dict[str, Any]:
-        """Plain values, as JSON has them, of which :meth:`from_config` makes an equal one.
+        """Plain values for JSON, of which :meth:`from_config` makes an equal description.
 
         Raises:
             ValueError: If a surrogate is not one of this package.
@@ -162,8 +165,8 @@ class NetworkConfig:
         """The description that :meth:`to_config` wrote.
 
         Args:
-            config: What JSON held.
-            keys: All that it must hold; every one that :meth:`to_config` writes if omitted.
+            config: The object that JSON held.
+            keys: The keys that it must hold; those that :meth:`to_config` writes if omitted.
 
         Raises:
             TypeError: If a value is of another type.
@@ -206,7 +209,7 @@ class NetworkConfig:
 
 
 def encoder_name(encoder: Any) -> str:
-    """What recipes call an encoder; the name of its class if it is not of this package."""
+    """An encoder's name in recipes; that of its class if it is not of this package."""
     if type(encoder) is encode.Pixels and encoder.permutation is not None:
         return "permuted"
     for name, known in encode.ENCODERS.items():
@@ -216,7 +219,7 @@ def encoder_name(encoder: Any) -> str:
 
 
 def encoder_parameters(encoder: encode.Encoder) -> dict[str, Any]:
-    """What an encoder is made with, but for the order of pixels."""
+    """The arguments that an encoder was made with, except the order of pixels."""
     names = (entry.name for entry in fields(encoder))
     return {n: _plain(getattr(encoder, n)) for n in names if n != "permutation"}
 
@@ -241,7 +244,7 @@ def _with_parameters(encoder: encode.Encoder, parameters: Any) -> encode.Encoder
 
 
 def plain_number(name: str, value: Any) -> float:
-    """A finite real number as Python's own, so that JSON gives back the very same.
+    """A finite real number as a Python float, which JSON gives back unchanged.
 
     Raises:
         TypeError: If it is no number.
@@ -254,7 +257,7 @@ def plain_number(name: str, value: Any) -> float:
 
 
 def _each(name: str, value: Any) -> Any:
-    """The value of a layer key in its one form, or a tuple of them."""
+    """The value of a key of :data:`LAYER_KEYS` in its one form, or a tuple of such."""
     if isinstance(value, (list, tuple)):
         if not value:
             raise ValueError(f"`{name}` needs one value, or one per layer, got none.")
@@ -315,7 +318,7 @@ def _plain_surrogates(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers of NumPy as Python's own."""
+    """The value, as a Python float if it is a number of NumPy."""
     return float(value) if isinstance(value, np.floating) else value
 
 
@@ -376,7 +379,7 @@ def _class_names(names: Any, count: int) -> tuple[str, ...]:
 
 
 def _options(values: Any) -> dict[str, Any]:
-    """Plain values in the form in which JSON gives them back."""
+    """The options in the form in which JSON gives them back."""
     if not isinstance(values, Mapping):
         raise TypeError(f"`options` must be an object, got {value_and_type(values)}.")
     plain = {}

@@ -1,4 +1,4 @@
-"""The header of a checkpoint: JSON, parsed into a description and never believed."""
+"""The header of a checkpoint: JSON, of which every value is checked when it is read."""
 
 import json
 from collections.abc import Mapping
@@ -8,17 +8,18 @@ from typing import Any
 from .config import FORMAT_1_KEYS, NetworkConfig
 
 FORMAT = 2
-"""Raised when a file of today could no longer be read as it was meant."""
+"""The number of the format; a new one is due when older programs would misread a file."""
 
 LONGEST = 1 << 22
-"""Bytes of a header: room for a hundred thousand class names."""
+"""The most bytes of a header, which is room for a hundred thousand class names."""
 
 
 def written(config: NetworkConfig, info: Mapping[str, Any]) -> str:
-    """The header of a network.
+    """The text of the header for a network and the extra values beside it.
 
     Raises:
-        ValueError: If a surrogate is not of this package, or ``info`` is not plain.
+        ValueError: If a surrogate is not of this package, ``info`` is none of JSON's, or
+            the text grows too long.
     """
     header = {"format": FORMAT, "config": config.to_config(), "info": dict(info)}
     try:
@@ -58,7 +59,7 @@ def parsed(text: str, path: Path) -> tuple[NetworkConfig, dict[str, Any]]:
 
 
 class NewerError(ValueError):
-    """The file is whole, but this version is too old for it."""
+    """The file is whole, but this version of the package is too old to read it."""
 
 
 def _json(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a network's layers say of themselves, as the values that built them."""
+"""The values that would build a network's layers as they are now, read from the layers."""
 
 import inspect
 from dataclasses import fields
@@ -10,12 +10,12 @@ from .config import NetworkConfig
 
 
 def value_of(name: str, where: str, layer: NormLIF) -> Any:
-    """One of :data:`bntt.networks.config.LAYER_KEYS`, read from a layer.
+    """The value of one of :data:`bntt.networks.config.LAYER_KEYS`, read from a layer.
 
     Args:
         name: The key.
-        where: The layer's place in its network, for the message.
-        layer: The norm and its neurons.
+        where: The layer's name in its network, for the message.
+        layer: The layer.
 
     Raises:
         ValueError: If its norm or its neurons are of a class of the user's own.
@@ -41,9 +41,15 @@ def value_of(name: str, where: str, layer: NormLIF) -> Any:
 
 
 def of_layers(name: str, meaning: str, *, settable: bool = True) -> property:
-    """A value that a network has from its layers, one for all or a tuple of one for each.
+    """A property of a network that is read from its layers, and set in all of them.
 
-    Setting it sets it in every layer, so that it is never said without being so.
+    Its value is that of all layers, or a tuple with one for each. The network keeps no copy
+    that could disagree with the layers.
+
+    Args:
+        name: One of :data:`bntt.networks.config.LAYER_KEYS`.
+        meaning: Its docstring.
+        settable: Whether it can be set after building.
     """
 
     def read(net):
@@ -56,7 +62,7 @@ def of_layers(name: str, meaning: str, *, settable: bool = True) -> property:
 
 
 def own_arguments(cls: type) -> list[str]:
-    """What the constructor of a user's network takes beyond :class:`NetworkConfig`."""
+    """The arguments of a user's network that :class:`NetworkConfig` does not have."""
     known = {"self", "arch", *(entry.name for entry in fields(NetworkConfig))}
     named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [

@@ -1,4 +1,4 @@
-"""Another mode for a while, and every layer back in the mode that it was in."""
+"""Training or evaluation mode for a while, after which each layer has its own again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,10 @@ from torch import nn
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode; each layer's own mode comes back, come what may.
+    """Put a network into evaluation mode inside a ``with`` block.
 
-    A user may have frozen some layers' statistics, which ``net.train()`` would thaw.
+    Afterwards each layer has the mode that it had, also if an error ends the block. A plain
+    ``net.train()`` would undo the mode of layers whose statistics a user has frozen.
     """
     with _mode(net, False):
         yield
@@ -18,7 +19,7 @@ def evaluating(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def training(net: nn.Module) -> Iterator[None]:
-    """Put a network into training mode; each layer's own mode comes back likewise."""
+    """Put a network into training mode inside a ``with`` block, as :func:`evaluating`."""
     with _mode(net, True):
         yield
 

@@ -20,9 +20,10 @@ from .layer_values import of_layers, own_arguments, value_of
 class Network(nn.Module):
     """A spiking network: images or spikes in, logits after every time-step out.
 
-    Subclasses build their layers, of :meth:`layer`, and read the spikes in :meth:`read`.
-    No layer has a bias, weights start Xavier-uniform with gain 2 (M15). What a reader or a
-    user of the network needs, mean and class names included, is in :attr:`config`.
+    A subclass builds its layers with :meth:`layer` and computes its read-outs in
+    :meth:`read`. No layer has a bias, and weights start Xavier-uniform with gain 2 (M15).
+    :attr:`config` holds everything about the network except weights and statistics, mean
+    and class names included.
     """
 
     mean: Tensor
@@ -47,27 +48,27 @@ class Network(nn.Module):
             values = torch.tensor(getattr(given, name), dtype=torch.float32)
             self.register_buffer(name, values.reshape(-1, 1, 1), persistent=False)
 
-    leak = of_layers("leak", "Fraction of membrane potential that a step keeps.")
+    leak = of_layers("leak", "Fraction of membrane potential kept per time-step.")
     v_threshold = of_layers("v_threshold", "Firing threshold.")
     reset = of_layers("reset", "What a spike does to the membrane potential.")
     detach_reset = of_layers("detach_reset", "Whether backward ignores the reset.")
-    surrogate = of_layers("surrogate", "What backward uses in place of the step's slope.")
-    norm_name = of_layers("norm", "What recipes call the norms.", settable=False)
+    surrogate = of_layers("surrogate", "The slope that backward uses for the firing step.")
+    norm_name = of_layers("norm", "The norms' name in recipes.", settable=False)
     window = of_layers("window", "Time-steps that share statistics.", settable=False)
 
     @property
     def encoder_name(self) -> str:
-        """What recipes call the encoder."""
+        """The encoder's name in recipes."""
         return encoder_name(self.encoder)
 
     @property
     def permutation(self) -> int:
-        """Seed of the order of permuted pixels; 0 if they come in reading order."""
+        """Seed of the order of permuted pixels; 0 if pixels come in reading order."""
         return getattr(self.encoder, "permutation", None) or 0
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the weights, and of the images that :meth:`normalize` returns."""
+        """The type of the weights, in which :meth:`normalize` returns images."""
         types = (p.dtype for p in self.parameters() if p.is_floating_point())
         return next(types, torch.float32)
 
@@ -78,22 +79,25 @@ class Network(nn.Module):
 
     @property
     def step_shape(self) -> tuple[int, ...]:
-        """What one sample feeds at one time-step, once coded."""
+        """Shape of the coded input of one sample at one time-step."""
         return self.image_shape
 
     @property
     def layer_areas(self) -> list[int]:
-        """Pixels of each layer, from the input on; none if a subclass does not tell.
+        """Pixels of each layer, from the input on; empty if a subclass does not say.
 
-        A training batch that is too small for a layer is then refused before it reaches
-        the first one.
+        With them, a training batch that is too small for the statistics of a late layer is
+        refused before an early one has moved its own.
         """
         return []
 
     def read(self, spikes: Tensor, start: int | None = None) -> Float[Tensor, "T N K"]:
-        """The read-out of every single time-step, before any averaging over time.
+        """The read-outs of single time-steps, before any averaging over time.
 
-        ``start=0`` says that these are the first of more time-steps.
+        Args:
+            spikes: Coded input, ``[T, N, *step_shape]``.
+            start: Index of its first time-step in the sequence, if more may follow; None if
+                it is the whole sequence.
         """
         raise TypeError(f"{type(self).__name__} reads nothing; use a subclass.")
 
@@ -105,19 +109,21 @@ class Network(nn.Module):
         num_steps: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "N K"] | Float[Tensor, "T N K"]:
-        """Logits of normalised images, which are encoded, or of spikes, fed as they are.
+        """Logits of normalised images, which are coded first, or of coded input.
 
         Args:
             x: Images ``[N, C, H, W]`` (see :meth:`normalize`), or spikes or frames of
                 events ``[T, N, *step_shape]``.
             per_step: Whether to return ``[T, N, K]``, where entry ``t`` is the mean of the
                 read-outs up to ``t``; the last one is what a plain call returns.
-            num_steps: Run the first so many time-steps only. All of them if omitted, and
-                then a training input that is shorter is an error.
-            generator: Of the encoder's random numbers, on the images' device.
+            num_steps: Number of time-steps to run, the first ones. If it is omitted, all of
+                them run, and a training input that is shorter is an error.
+            generator: Source of the encoder's random numbers, on the images' device.
 
         Raises:
-            ValueError: If the shape does not fit, or the number of time-steps does not.
+            TypeError: If ``num_steps`` is no whole number.
+            ValueError: If the shape, the type or the number of time-steps does not fit, or
+                a training batch has too few elements for the statistics of a layer.
         """
         coded = self._check_input(x)
         self._check_layers(samples=x.shape[1] if coded else x.shape[0])
@@ -135,7 +141,7 @@ class Network(nn.Module):
         return logits if per_step else logits[-1]
 
     def check_steps(self, num_steps: int | None) -> None:
-        """Refuse more time-steps than there are statistics for.
+        """Refuse more time-steps than the network has statistics for.
 
         Raises:
             ValueError: If ``num_steps`` is given and outside 1 to ``self.num_steps``.
@@ -148,13 +154,14 @@ class Network(nn.Module):
             )
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Images as the network learned them, ``(x − mean) / std``, in its weights' type.
+        """Images in the form that :meth:`forward` takes: ``(x − mean) / std``.
 
         Args:
-            images: Bytes, of which 255 is white, or floating-point numbers in [0, 1], as
-                ``ToTensor`` leaves them; ``[N, C, H, W]``, or frames of events
-                ``[N, T, C, H, W]``, which come out time first, as :meth:`forward` takes
-                them.
+            images: ``[N, C, H, W]``, or frames of events ``[N, T, C, H, W]``, as bytes
+                (255 is white) or as floating-point numbers in [0, 1].
+
+        Returns:
+            Images in the same shape, or frames with time first, in the type of the weights.
 
         Raises:
             ValueError: If the shape does not fit, the images are neither of the two types,
@@ -174,11 +181,11 @@ class Network(nn.Module):
 
     @property
     def description(self) -> NetworkConfig:
-        """What this network is now, read from its layers; with its weights, all of it.
+        """What this network is now, as its layers have it; all but weights and statistics.
 
         Raises:
-            ValueError: If a layer, the encoder or an attribute is none that a description
-                has words for.
+            ValueError: If a layer, the encoder or an attribute cannot be described by plain
+                values.
         """
         try:
             return NetworkConfig(
@@ -199,7 +206,7 @@ class Network(nn.Module):
             raise ValueError(f"{self.arch} cannot be described: {error}") from error
 
     def built_values(self) -> dict[str, Any]:
-        """What the layers say of themselves, and the options of a user's network.
+        """The part of the description that layers hold, and options of a user's network.
 
         Raises:
             ValueError: As :attr:`description`.
@@ -210,7 +217,7 @@ class Network(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain values from which :func:`build` makes the same network, weights aside.
+        """Plain values from which :func:`build` makes the same network with other weights.
 
         Raises:
             ValueError: As :attr:`description`, and if a surrogate is not of this package.
@@ -218,7 +225,7 @@ class Network(nn.Module):
         return self.description.to_config()
 
     def extra_repr(self) -> str:
-        """What a reader wants to know first, for ``print``."""
+        """Name, sizes, coding and number of parameters, for ``print``."""
         weights = sum(p.numel() for p in self.parameters())
         return (
             f"{self.arch}: {self.in_channels}x{self.image_size}x{self.image_size} -> "
@@ -227,9 +234,13 @@ class Network(nn.Module):
         )
 
     def layer(self, channels: int) -> NormLIF:
-        """The norm and the neurons that follow a convolution or linear layer.
+        """A new norm with its neurons, to follow a convolution or linear layer.
 
-        To be called from the input on, since lists of values are in this order.
+        Call this for one layer after the other from the input on, because lists of values
+        are in this order.
+
+        Args:
+            channels: Channels or features of that convolution or linear layer.
         """
         value = self._given.of_layer(self._made)
         self._made += 1
@@ -241,9 +252,12 @@ class Network(nn.Module):
         return NormLIF(norm, LIF(**{name: value[name] for name in LIF_KEYS}))
 
     def draw_weights(self) -> None:
-        """Start every weight that is not a norm's Xavier-uniform with gain 2 (M15).
+        """Draw all weights, except those of norms, Xavier-uniform with gain 2 (M15).
 
-        The last step of building: lists of values must be used up by now.
+        Call this as the last step of building.
+
+        Raises:
+            ValueError: If a list of values is longer than there are layers.
         """
         self._given.check_layers(self._made)
         for name, weight in self.named_parameters():
@@ -251,14 +265,14 @@ class Network(nn.Module):
                 nn.init.xavier_uniform_(weight, gain=2)
 
     def _of_layers(self, name: str) -> Any:
-        """The value that all layers share, or a tuple of one for each."""
+        """The value of a key that all layers share, or a tuple with that of each layer."""
         values = [value_of(name, *layer) for layer in self._norms_and_neurons()]
         if not values:
             return getattr(self._given, name)
         return values[0] if all(v == values[0] for v in values[1:]) else tuple(values)
 
     def _set_layers(self, name: str, value: Any) -> None:
-        """Give every layer the value, or each its own."""
+        """Set a key of all layers to one value, or of each layer to its own of a list."""
         neurons = [layer.lif for _, layer in self._norms_and_neurons()]
         if not neurons:
             raise ValueError(f"{self.arch} has no layers whose `{name}` could be set.")
@@ -292,7 +306,7 @@ class Network(nn.Module):
                 layer.norm.check_batch(samples * area)
 
     def _check_input(self, x: Tensor) -> bool:
-        """Whether ``x`` is coded already; refuse what fits neither way."""
+        """Whether ``x`` is coded already; refuse a shape or type that fits neither way."""
         image, step = self.image_shape, self.step_shape
         coded = x.ndim == 2 + len(step) and tuple(x.shape[2:]) == step
         if not coded and (x.ndim != 4 or tuple(x.shape[1:]) != image):
@@ -313,7 +327,7 @@ def _shape(*sizes: int | str) -> str:
 
 
 def _unit(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Bytes and floating-point numbers alike in [0, 1]."""
+    """Images of bytes or of floating-point numbers, as numbers in [0, 1]."""
     if images.dtype == torch.uint8:
         return images.to(dtype) / 255
     if not images.is_floating_point():

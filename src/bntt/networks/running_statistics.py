@@ -1,4 +1,4 @@
-"""Running statistics taken anew, as averages over data (M21)."""
+"""Running statistics computed again, as averages over data (M21)."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,16 +19,16 @@ def update_statistics(
 ) -> None:
     """Replace the running statistics by their averages over all batches of a loader (M21).
 
-    For weights that were not trained with them: averaged ones (``torch.optim.swa_utils``,
-    whose ``update_bn`` knows no temporal norms), merged or rounded ones. Every batch counts
-    alike, whatever its size, as in ``update_bn``; with one pass over data the result does
-    not depend on the norms' momentum. Every module's own training flag comes back.
+    Weights that were not trained with these statistics need this: averaged weights
+    (``torch.optim.swa_utils``, whose ``update_bn`` knows no temporal norms), and merged or
+    rounded ones. Every batch counts the same, whatever its size, as in ``update_bn``, and
+    the norms' momentum has no influence. Each module keeps its training flag.
 
     Args:
-        net: The network; its statistics are changed, nothing else.
-        loader: Batches, or tuples that begin with one. Bytes are normalised first
+        net: The network, of which nothing but the statistics changes.
+        loader: Batches of images, or tuples that begin with one. Bytes are normalised first
             (:meth:`Network.normalize`); floating-point input is fed as it is.
-        generator: Of the encoder's random numbers, on the network's device.
+        generator: Source of the encoder's random numbers, on the network's device.
 
     Raises:
         TypeError: If ``net`` is no network, or a batch no tensor.
@@ -81,7 +81,7 @@ def _keeps(norm: TemporalNorm) -> bool:
 
 @contextmanager
 def _averaging(norms: list[TemporalNorm]) -> Iterator[None]:
-    """Give the norms back their momentum, and, if anything fails, their statistics."""
+    """Restore the norms' momentum at the end, and their statistics too after an error."""
     momenta = [norm.momentum for norm in norms]
     before: list[tuple[Tensor, Tensor]] = [
         (buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()

@@ -14,7 +14,7 @@ DELAYS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "seq": ((256, 5, 1), (256, 5, 1)),
     "seq-long": ((128, 8, 1), (128, 8, 8), (128, 8, 64)),
 }
-"""Per hidden layer its width, taps, and the time-steps between two taps."""
+"""For each hidden layer its width, its taps, and the time-steps between two taps."""
 
 SEQUENCE_ENCODERS = ("rows", "pixels", "permuted")
 
@@ -25,12 +25,12 @@ class Delayed(nn.Linear):
     .. math::
         z^t = \sum_{k=0}^{K-1} W_k \, s^{t - kd}, \qquad s^\tau = 0 \text{ for } \tau < 1
 
-    All time-steps are one matrix product.
+    All time-steps are computed in one matrix product.
 
     Args:
-        in_features: Inputs.
-        out_features: Outputs.
-        taps: ``K``, at least 1; one tap is an ordinary linear layer.
+        in_features: Number of inputs.
+        out_features: Number of outputs.
+        taps: ``K``, at least 1; with one tap it is an ordinary linear layer.
         every: ``d``, time-steps between two taps.
     """
 
@@ -39,7 +39,7 @@ class Delayed(nn.Linear):
         self.taps, self.every = taps, every
 
     def forward(self, x: Float[Tensor, "T N F"]) -> Float[Tensor, "T N G"]:
-        """Currents of all time-steps."""
+        """The currents of all time-steps."""
         T, most = len(x), (self.taps - 1) * self.every
         padded = F.pad(x, (0, 0, 0, 0, most, 0))
         delayed = [padded[first : first + T] for first in range(0, most + 1, self.every)]
@@ -51,15 +51,16 @@ class Delayed(nn.Linear):
 
 
 class SequenceNet(Network):
-    """Delayed linear layers for images that come in pieces: row by row, pixel by pixel.
+    """Delayed linear layers for images that come in pieces: row by row or pixel by pixel.
 
-    The paper's own network for sequential MNIST is not known beyond being fully
-    connected; this one is ours. ``"seq"`` is for rows, ``"seq-long"`` for pixels.
+    Of the paper's network for sequential MNIST it is known only that it is fully connected,
+    so this one is ours. ``"seq"`` is for rows, ``"seq-long"`` for pixels.
 
     Args:
         arch: ``"seq"`` or ``"seq-long"``.
         config: As :func:`bntt.vgg9`, with ``encoder`` one of ``"rows"``, ``"pixels"`` and
-            ``"permuted"``, pixels in an order that ``permutation`` names.
+            ``"permuted"``; the last feeds pixels in a random order, which ``permutation``
+            is the seed of.
 
     Raises:
         ValueError: If a value is out of range, or the image has fewer pieces than
@@ -86,17 +87,14 @@ class SequenceNet(Network):
 
     @property
     def step_shape(self) -> tuple[int, ...]:
-        """The numbers of one row, or of one pixel."""
+        """The count of numbers in one row, or in one pixel."""
         row = self.image_size if self.encoder_name == "rows" else 1
         return (self.in_channels * row,)
 
     def read(
         self, spikes: Float[Tensor, "T N F"], start: int | None = None
     ) -> Float[Tensor, "T N K"]:
-        """The read-out of every single time-step, before any averaging over time.
-
-        ``start=0`` says that these are the first of more time-steps.
-        """
+        """The read-outs of single time-steps; see :meth:`Network.read`."""
         x = spikes
         for linear, layer in zip(self.linears, self.layers, strict=True):
             x = layer(linear(x), start=start)

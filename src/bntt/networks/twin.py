@@ -1,4 +1,4 @@
-"""What sets a network apart from the one that its description builds."""
+"""The differences between a network and the one that its description builds."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,21 +8,22 @@ from torch import Tensor, nn
 from ..ops.arguments import FLOATS
 
 UNDESCRIBED = {"training", "process_group"}
-"""Attributes that do not decide what a network computes in evaluation."""
+"""Attributes that have no influence on what a network computes in evaluation."""
 
 
 def first_difference(
     net: nn.Module, twin: nn.Module, described: Collection[str]
 ) -> str | None:
-    """The first thing, weights aside, in which ``net`` is not as ``twin``, in words.
+    """The first difference between two networks in words; None if only numbers differ.
 
     Modules are compared by name, class and public attributes; tensors by name, shape and
     kind.
 
     Args:
         net: The network.
-        twin: What its description builds; may be on the meta device.
-        described: Attributes of the network itself that may be written in another way.
+        twin: The network that its description builds, which may be on the meta device.
+        described: Attributes of the network itself that are not compared, because the
+            description holds them in another form.
     """
     ours, theirs = (dict(n.named_modules(remove_duplicate=False)) for n in (net, twin))
     for name, module in ours.items():
@@ -53,10 +54,10 @@ def _of_module(module: nn.Module, twin: nn.Module, known: set[str]) -> str | Non
 
 
 def _wrapped(name: str, attributes: dict[str, Any]) -> bool:
-    """Whether a tool has put its own in the place of a method that it goes on to call.
+    """Whether a tool has replaced a method by one that computes the same.
 
-    Accelerate wraps ``forward`` in its autocast, and keeps the one that it wraps; what
-    ``module.compile()`` leaves behind computes the same, only faster.
+    Accelerate wraps ``forward`` in its autocast and keeps the wrapped one, and
+    ``module.compile()`` leaves a compiled call behind.
     """
     if name == "forward":
         return "_original_forward" in attributes
@@ -86,5 +87,5 @@ def _of_tensors(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> str | Non
 
 
 def same_kind(value: Tensor, other: Tensor) -> bool:
-    """Whether both hold floating-point numbers of any width, or both the same others."""
+    """Whether both hold floating-point numbers of any width, or numbers of one type."""
     return value.dtype == other.dtype or {value.dtype, other.dtype} <= set(FLOATS)

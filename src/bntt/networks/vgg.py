@@ -1,4 +1,4 @@
-"""Spiking VGG: channel plans as data, one network class (M15)."""
+"""Spiking VGG networks: one class, and a plan of channels for each of them (M15)."""
 
 from typing import Any
 
@@ -19,16 +19,16 @@ PLANS: dict[str, dict[str, Any]] = {
     "vgg11": {"convs": "64 A 128 A 256 256 A 512 512 A 512 512", "hidden": 4096,
               "global_pool": True},
 }  # fmt: skip
-"""3x3 convolutions by width; ``A`` is 2x2 average pooling of the spikes before it."""
+"""``convs`` lists 3x3 convolutions by their channels; ``A`` is 2x2 average pooling."""
 
 IMAGE_ENCODERS = ("poisson", "direct", "events")
 
 
 class Conv(nn.Conv2d):
-    """A convolution whose weights lie as PyTorch's do, and are read channels last.
+    """A convolution that reads its weights channels last.
 
-    PyTorch would pack them by itself, except where one channel makes both layouts alike:
-    there it would take other kernels, which round otherwise.
+    PyTorch would convert them by itself, except where there is one channel, which makes
+    both layouts alike; there it would take other kernels, which round differently.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -72,10 +72,7 @@ class VGG(Network):
     def read(
         self, spikes: Float[Tensor, "T N C H W"], start: int | None = None
     ) -> Float[Tensor, "T N K"]:
-        """The read-out of every single time-step, before any averaging over time.
-
-        ``start=0`` says that these are the first of more time-steps.
-        """
+        """The read-outs of single time-steps; see :meth:`Network.read`."""
         T, N = spikes.shape[:2]
         x = spikes.flatten(0, 1)
         if not is_mapped(x):  # vmap knows no layouts
@@ -106,15 +103,19 @@ class VGG(Network):
 
 
 def vgg5(**config: Any) -> VGG:
-    """Three convolutions and two linear layers, for small images; as :func:`vgg9`."""
+    """Three convolutions and two linear layers, for small images.
+
+    Arguments and errors are those of :func:`vgg9`; ``image_size`` must be a multiple of 4.
+    """
     return VGG("vgg5", **config)
 
 
 def vgg7(**config: Any) -> VGG:
-    """Five convolutions and two linear layers, for events; as :func:`vgg9`.
+    """Five convolutions and two linear layers, for events.
 
-    The paper names a network of this depth for CIFAR10-DVS and no widths, so these are
-    ours. ``image_size`` must be a multiple of 16.
+    The paper uses a network of this depth for CIFAR10-DVS without giving its channels, so
+    these are ours. Arguments and errors are those of :func:`vgg9`; ``image_size`` must be a
+    multiple of 16.
     """
     return VGG("vgg7", **config)
 
@@ -127,9 +128,9 @@ def vgg9(**config: Any) -> VGG:
             ``image_size=32`` (divisible by 8), ``norm="bntt"`` (``"shared"``, ``"none"``),
             ``window=1`` (time-steps that share their statistics),
             ``encoder="poisson"`` (``"direct"``, ``"events"``), ``v_threshold=1.0``,
-            ``surrogate=Triangle(0.3)``, and ``mean``, ``std``, ``class_names``, which
-            travel in checkpoints as all of them do; the rest is listed in
-            :class:`bntt.networks.config.NetworkConfig`.
+            ``surrogate=Triangle(0.3)``, ``mean``, ``std``, ``class_names``. All of them
+            are kept in checkpoints; :class:`bntt.networks.config.NetworkConfig` lists the
+            rest.
 
     Raises:
         ValueError: If a value is out of range.
@@ -143,9 +144,9 @@ def vgg9(**config: Any) -> VGG:
 
 
 def vgg11(**config: Any) -> VGG:
-    """VGG11 of Kim & Panda (2021), which ends in a global pool; as :func:`vgg9`.
+    """VGG11 of Kim & Panda (2021), whose convolutions end in a global pool.
 
-    Any image size of 16 and up fits.
+    Arguments and errors are those of :func:`vgg9`; any ``image_size`` from 16 fits.
     """
     return VGG("vgg11", **config)
 

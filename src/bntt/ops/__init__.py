@@ -2,7 +2,8 @@
 
 ``moments`` and ``affine_lif`` are what norms and neurons are made of. Each is one autograd
 node over registered operators, so ``torch.compile(fullgraph=True)`` sees through them; with
-``backend("reference")`` they are plain PyTorch and autograd differentiates them itself.
+``backend("reference")`` they are plain PyTorch and autograd differentiates them itself. The
+README beside this file explains how they work together.
 """
 
 import logging
@@ -31,14 +32,17 @@ __all__ = [
 
 
 def to_elements(x: Float[Tensor, "T N C *S"]) -> Float[Tensor, "T M C"]:
-    """``[T, M, C]``: a view where the channel is fastest in memory (channels_last)."""
+    """A sequence as ``[T, M, C]``, where ``M`` is batch times space.
+
+    It is a view where the channel is fastest in memory (channels_last), else a copy.
+    """
     return x.movedim(2, -1).flatten(1, -2)
 
 
 def from_elements(
     y: Float[Tensor, "T M C"], shape: torch.Size
 ) -> Float[Tensor, "T N C *S"]:
-    """Undo :func:`to_elements`, as a view."""
+    """A view of ``y`` in the ``shape`` that :func:`to_elements` was given."""
     T, N, C, *space = shape
     return y.reshape(T, N, *space, C).movedim(-1, 2)
 
@@ -56,9 +60,9 @@ def moments(
         z: Currents; ``M`` is batch times space.
 
     Returns:
-        ``(z, mean, var)``. Read the ``z`` that comes back: in backward its gradient meets
-        that of the statistics in one pass. ``var`` is biased, as it normalises. Both are
-        float32, or float64 where ``z`` is.
+        ``(z, mean, var)``. Use the returned ``z``: its gradient also carries that of the
+        statistics, in one pass. ``var`` is biased, as batch norm uses it. The statistics
+        are float32, or float64 where ``z`` is.
 
     Raises:
         ValueError: If there is no element to average.
@@ -91,21 +95,21 @@ def affine_lif(
         v^t = u^t - v_{th} s^t
 
     (M1-M3; Kim & Panda 2021.) The comparison is strict: a neuron exactly at threshold stays
-    silent. ``reset="hard"`` sets ``v`` to 0 instead, ``"none"`` leaves it.
+    silent. ``reset="hard"`` sets ``v`` to 0 instead, ``"none"`` leaves it as it is.
 
     Args:
         z: Currents; ``M`` is batch times space.
-        a: Scale per time-step and channel, in the type of the membrane.
-        b: Shift per time-step and channel, same type.
+        a: Scale per time-step and channel, converted to the type of the membrane.
+        b: Shift per time-step and channel, likewise.
         v0: Membrane potential before the first time-step; 0 if omitted.
         leak: Fraction of ``v`` kept per time-step, in ``[0, 1]``; a tensor of shape ``()``
             learns (M9).
-        v_threshold: Firing threshold, positive, in units of ``v``; likewise.
+        v_threshold: Firing threshold, positive, in units of ``v``; it learns likewise.
         reset: ``"soft"``, ``"hard"`` or ``"none"``.
         detach_reset: Whether backward ignores that a spike resets.
         surrogate: What backward uses in place of the step's derivative. One of your own
             runs on the reference, whatever the backend.
-        keep_state: Whether the last ``v`` is wanted.
+        keep_state: Whether to return the last ``v``.
 
     Returns:
         ``(spikes, v)``: spikes in the type of ``z``, and the membrane after the last
@@ -137,19 +141,20 @@ def affine_lif(
 
 
 def _chosen(z: Tensor) -> str:
-    """The backend that backward shall use too, whatever is asked for by then.
+    """The name of the backend for this call and for its backward pass.
 
-    A compiled graph always holds registered operators, and outlives the block that it was
-    made in: each call asks for itself.
+    It is empty while ``torch.compile`` traces: the graph always holds registered operators
+    and outlives the ``with`` block that it was made in, so each call of it chooses anew.
     """
     return "" if torch.compiler.is_compiling() else backend_name(z)
 
 
 def _needs_plain_torch(surrogate: Surrogate, *neuron: float | Tensor) -> bool:
-    """Whether the operators cannot say what is wanted, so that the reference runs.
+    """Whether the registered operators cannot be told what to compute.
 
-    They are told a surrogate by its number, and leak and threshold by their values, which
-    tensors do not have while a graph is traced.
+    They receive a surrogate as a number, which one of the user's own does not have, and
+    leak and threshold as values, which a tensor does not have while a graph is traced.
+    Then the reference runs.
     """
     if not is_built_in(surrogate):
         if not torch.compiler.is_compiling():
@@ -168,6 +173,6 @@ def _say_slow(name: str) -> None:
 
 
 def _learned(value: float | Tensor) -> float | Tensor:
-    """A number, unless it is a tensor that wants its gradient."""
+    """The tensor itself if it is to receive a gradient, else its number."""
     learns = isinstance(value, Tensor) and value.requires_grad and torch.is_grad_enabled()
     return value if learns or not isinstance(value, Tensor) else value.item()

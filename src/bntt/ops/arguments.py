@@ -1,7 +1,7 @@
-"""What an argument must be: numbers, whole numbers, tensors that layers can read.
+"""Checks of arguments: numbers, whole numbers, and tensors that layers can read.
 
-Layers take arguments from programs, where torch's own complaint comes from deep inside, or
-does not come at all: integers are truncated, True is a 1, a time-step of 2.0 is a slice.
+Without them torch would complain from deep inside of a layer, or not at all: it would
+truncate integers, take True for 1, and 2.0 for a number of time-steps.
 """
 
 import math
@@ -21,7 +21,7 @@ FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
 def number(name: str, value: Any) -> None:
-    """Refuse what is no real number, ``True`` and tensors included.
+    """Refuse a value that is no real number; ``True`` and tensors are none.
 
     Raises:
         TypeError: Naming the argument and what came.
@@ -31,7 +31,7 @@ def number(name: str, value: Any) -> None:
 
 
 def real(name: str, value: Any) -> float:
-    """A real number as Python's own; a whole one past its range is infinity.
+    """A real number as a Python float, infinite where an integer exceeds its range.
 
     Raises:
         TypeError: As :func:`number`.
@@ -44,7 +44,9 @@ def real(name: str, value: Any) -> float:
 
 
 def whole_number(name: str, value: Any, *, at_least: int | None = None) -> None:
-    """Refuse what is no whole number: ``True``, 2.0 and tensors; NumPy's are taken.
+    """Refuse a value that is no whole number, such as ``True``, 2.0 or a tensor.
+
+    Integers of NumPy pass.
 
     Raises:
         TypeError: Naming the argument and what came.
@@ -58,7 +60,7 @@ def whole_number(name: str, value: Any, *, at_least: int | None = None) -> None:
 
 
 def yes_or_no(name: str, value: Any) -> None:
-    """Refuse what is neither True nor False.
+    """Refuse a value that is neither ``True`` nor ``False``.
 
     Raises:
         TypeError: Naming the argument and what came.
@@ -70,14 +72,14 @@ def yes_or_no(name: str, value: Any) -> None:
 def floats(
     reader: str, value: Any, axes: str, at_least: int, most: int | None = None
 ) -> None:
-    """Refuse what is no tensor of floating-point numbers with the axes that a layer reads.
+    """Refuse a value that is no dense floating-point tensor with the axes a layer reads.
 
     Args:
-        reader: Who reads it, for the message.
-        value: The tensor.
-        axes: How its axes are read, such as ``"(T, N, ...)"``.
-        at_least: Fewest axes.
-        most: Most axes; any number if omitted.
+        reader: The layer or function that reads it, as the message names it.
+        value: The tensor, or whatever came in its place.
+        axes: How its axes are read, such as ``"(T, N, ...)"``, for the message.
+        at_least: The smallest number of axes.
+        most: The largest number of axes; no limit if omitted.
 
     Raises:
         TypeError: If it is no tensor.
@@ -103,8 +105,8 @@ def floats(
 def has_values(x: Tensor) -> bool:
     """Whether the numbers in ``x`` can be looked at.
 
-    They cannot while a graph is traced or exported, under ``torch.func.vmap``, and on the
-    meta device: there a branch on them would end the trace. Nor are they to be
+    They cannot be while a graph is traced or exported, under ``torch.func.vmap``, and on
+    the meta device. A branch on them would end the trace. Nor are they looked at
     :func:`on_trust`.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore

@@ -1,12 +1,12 @@
 """The operators as PyTorch knows them, and the two autograd nodes made of them.
 
 A registered operator takes tensors and numbers only, so a surrogate travels as its kind
-and two floats. ``moments`` hands ``z`` through: the neuron reads that view, so the node's
-backward receives the neuron's gradient after autograd has differentiated the norm's rule
-between them, and adds the statistics' share in the same pass (M11).
+and two floats. ``moments`` hands ``z`` through and the neuron reads that view. The node's
+backward therefore receives the neuron's gradient after autograd has differentiated the
+norm's rule between them, and adds the statistics' share in the same pass (M11).
 
-They are registered through ``torch.library.Library``: ``custom_op`` imports the whole of
-``torch.compile`` at the first call, which takes seconds.
+They are registered through ``torch.library.Library``, because ``custom_op`` would import
+all of ``torch.compile`` at the first call, which takes seconds.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,14 @@ NEURON = "float leak, float v_threshold, str reset"
 
 
 def _register(schema: str, compute: Callable[..., Any], shapes: Callable[..., Any]) -> Any:
-    """An operator: its signature, what it computes, and the shapes of that."""
+    """Register an operator with PyTorch and return it.
+
+    Args:
+        schema: Its name and signature.
+        compute: What it computes.
+        shapes: The same for tensors without values; it returns empty tensors of the shapes
+            and types that ``compute`` would return.
+    """
     name = schema.partition("(")[0]
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
     LIBRARY.impl(name, compute, "CompositeExplicitAutograd")
@@ -39,7 +46,7 @@ def _register(schema: str, compute: Callable[..., Any], shapes: Callable[..., An
 
 
 def _contiguous(*tensors: Tensor | None) -> list[Any]:
-    """The kernels read memory in its order, so they get it in the order of the axes."""
+    """The tensors with their memory in the order of their axes, as the kernels read it."""
     return [None if tensor is None else tensor.contiguous() for tensor in tensors]
 
 
@@ -170,7 +177,7 @@ def _learning_shapes(z, a, *arguments):
 
 
 moments = _register("moments(Tensor z) -> (Tensor, Tensor)", _moments, _moments_shapes)
-"""Mean and biased variance (M6)."""
+"""Mean and biased variance over elements, ``[T, C]`` each (M6)."""
 
 moments_backward = _register(
     "moments_backward(Tensor z, Tensor dz, Tensor mean, Tensor dmean, Tensor dvar, "
@@ -178,7 +185,7 @@ moments_backward = _register(
     _moments_backward,
     _moments_backward_shapes,
 )
-"""What reaches ``z``, its statistics included (M11)."""
+"""The gradient of ``z``: ``dz`` plus what comes through its mean and variance (M11)."""
 
 affine_lif = _register(
     f"affine_lif(Tensor z, Tensor a, Tensor b, Tensor? v0, {NEURON}, bool keep_state) -> "
@@ -186,7 +193,7 @@ affine_lif = _register(
     _affine_lif,
     _affine_lif_shapes,
 )
-"""Spikes, and the last membrane if it is kept (M1-M3)."""
+"""Spikes and the last membrane, which has no rows unless it is kept (M1-M3)."""
 
 BACKWARD = (
     f"(Tensor z, Tensor a, Tensor b, Tensor? v0, Tensor? ds, Tensor? dv_last, {NEURON}, "
@@ -198,7 +205,7 @@ affine_lif_backward = _register(
     _affine_lif_backward,
     _affine_lif_backward_shapes,
 )
-"""``a·g``, ``Σ g·z``, ``Σ g`` and ``dv0`` (M9)."""
+"""The gradients of z, a, b and v0: ``a·g``, ``Σ g·z``, ``Σ g``, ``dv0`` (M9)."""
 
 affine_lif_backward_learning = _register(
     f"affine_lif_backward_learning{BACKWARD}(Tensor, Tensor, Tensor, Tensor, Tensor)",
@@ -209,7 +216,7 @@ affine_lif_backward_learning = _register(
 
 
 class _Once(Function):
-    """An operator that a backward pass consists of: its own gradient is not known."""
+    """An operator of a backward pass as a node that refuses a second differentiation."""
 
     @staticmethod
     def forward(operator, *arguments):
@@ -228,7 +235,7 @@ class _Once(Function):
 
 
 def _backward(operator: Any, *arguments: Any) -> Any:
-    """The operator; if the graph of the gradients is kept, as one that ends it."""
+    """Call an operator of a backward pass, as a node if gradients are to have a graph."""
     return (_Once.apply if torch.is_grad_enabled() else _call)(operator, *arguments)
 
 
@@ -237,23 +244,23 @@ def _call(operator: Any, *arguments: Any) -> Any:
 
 
 class Moments(Function):
-    """``z -> z, mean, var``."""
+    """The node of :func:`bntt.ops.moments`: ``z -> z, mean, var``."""
 
     @staticmethod
     def forward(z, asked):
-        """Hand ``z`` through beside its moments."""
+        """Return a view of ``z`` beside its moments."""
         return z.view_as(z), *moments(z)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        """Keep ``z`` and its mean."""
+        """Keep ``z`` and its mean for backward."""
         z, ctx.asked = inputs
         ctx.save_for_backward(z, output[1])
         ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx, dz, dmean, dvar):
-        """Add the moments' share to the gradient that the neuron left."""
+        """Add what comes through the moments to the gradient from the neuron (M11)."""
         z, mean = ctx.saved_tensors
         if dmean is None and dvar is None:
             return dz, None
@@ -263,8 +270,9 @@ class Moments(Function):
 
 
 class AffineLIF(Function):
-    """``z, a, b, v0 -> spikes, v``; saves no membrane (M9).
+    """The node of :func:`bntt.ops.affine_lif`: ``z, a, b, v0 -> spikes, v``.
 
+    It saves its arguments and no membrane, which backward computes once more (M9).
     ``leak`` and ``v_threshold`` are numbers, or tensors of one number that learn.
     """
 
@@ -272,13 +280,13 @@ class AffineLIF(Function):
     def forward(
         z, a, b, v0, leak, v_threshold, reset, detach_reset, kind, p, q, keep_state, asked
     ):
-        """Spikes and the last membrane."""
+        """Return spikes and the last membrane."""
         leak, v_threshold = _value(leak), _value(v_threshold)
         return affine_lif(z, a, b, v0, leak, v_threshold, reset, keep_state)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        """Keep the arguments."""
+        """Keep the arguments for backward."""
         z, a, b, v0, leak, v_threshold, *settings = inputs
         *settings, keep_state, asked = settings
         ctx.save_for_backward(z, a, b, v0)
@@ -289,7 +297,7 @@ class AffineLIF(Function):
 
     @staticmethod
     def backward(ctx, ds, dv):
-        """The reverse scan."""
+        """Run the reverse scan (M9)."""
         z, a, b, v0 = ctx.saved_tensors
         dv = dv if ctx.keep_state else None
         arguments = (z, a, b, v0, ds, dv, *ctx.neuron, ctx.asked)

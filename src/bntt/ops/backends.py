@@ -1,4 +1,4 @@
-"""Which backend computes: chosen by device, overridden aloud, reported on request."""
+"""Which backend computes: chosen by device and type, or by name, and told on request."""
 
 import os
 from collections.abc import Iterator
@@ -52,7 +52,10 @@ def backend(name: str) -> Iterator[None]:
 
 
 def backend_report() -> dict[str, str]:
-    """What runs on each device, and why: short sentences by device."""
+    """What runs on each device, and why: a short sentence by the name of the device.
+
+    The key ``"override"`` holds the backend that was asked for.
+    """
     return {
         "override": wanted(),
         "cpu": _reason("cpu"),

@@ -1,4 +1,4 @@
-"""What the operators refuse: values that no neuron has, tensors that do not fit together.
+"""Checks of what operators are given: values of neurons, tensors that belong together.
 
 The registered operators check as well, since ``torch.ops.bntt`` is open to everybody and a
 kernel that reads the wrong shape or type reads memory that is not its own.
@@ -48,7 +48,7 @@ def check_neuron(leak: float | Tensor, v_threshold: float | Tensor, reset: str) 
 
 
 def readable(name: str, value: Any) -> float | None:
-    """A number, also out of a tensor of one; None for a tensor that cannot be read now.
+    """The value of a number or of a tensor of shape (); None if it cannot be read now.
 
     Raises:
         TypeError: If it is no number.
@@ -82,7 +82,7 @@ def check_currents(z: Tensor) -> None:
 
 
 def check_moments(z: Tensor) -> None:
-    """Refuse currents of which there are no moments.
+    """Refuse currents without elements, which have no moments.
 
     Raises:
         ValueError: If there is no element to average.
@@ -96,7 +96,7 @@ def check_moments(z: Tensor) -> None:
 
 
 def check_scan(z: Tensor, a: Tensor, b: Tensor, v0: Tensor | None) -> None:
-    """Refuse what a neuron cannot run over.
+    """Refuse currents, scales, shifts and membranes that do not fit together.
 
     Raises:
         ValueError: If there is no time-step, or a shape or device does not fit.
@@ -129,12 +129,12 @@ def check_scan(z: Tensor, a: Tensor, b: Tensor, v0: Tensor | None) -> None:
 
 
 def check_like(z: Tensor, wide: bool, **tensors: Tensor | None) -> None:
-    """Refuse tensors that are not of the type in which currents ``z`` are calculated with.
+    """Refuse tensors whose type or device does not belong to that of the currents ``z``.
 
     Args:
         z: The currents.
-        wide: Whether the type is that of statistics and membranes, or that of ``z``.
-        **tensors: By their names; None is none to check.
+        wide: Whether they have the type of statistics and membranes, or that of ``z``.
+        **tensors: The tensors by their names; None is not checked.
 
     Raises:
         ValueError: Naming the tensor, the type expected and what came.
@@ -149,7 +149,7 @@ def check_like(z: Tensor, wide: bool, **tensors: Tensor | None) -> None:
 
 
 def check_shapes(shape: torch.Size, **tensors: Tensor | None) -> None:
-    """Refuse tensors that are not of this shape.
+    """Refuse tensors that do not have this shape; None is not checked.
 
     Raises:
         ValueError: Naming the tensor, the shape expected and what came.

@@ -1,4 +1,4 @@
-"""What is computed, in the fewest lines: the specification of every backend.
+"""What the operators compute, in the fewest lines: the specification of every backend.
 
 Tensors are ``[T, M, C]``: time-steps, elements (batch times space), channels. Statistics
 and membranes are kept in float32, or in float64 where ``z`` is. The two forward functions
@@ -15,7 +15,8 @@ from .surrogate import Surrogate
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and biased variance over ``M``, per step and channel: two ``[T, C]`` (M6).
 
-    A mean may be in range where the sum is not, so each number is divided before.
+    A mean can be in range where the sum is not, so each number is divided before it is
+    added.
     """
     z = z.to(accumulator(z.dtype))
     return (z / z.shape[1]).sum(1), z.var(1, correction=0)
@@ -36,7 +37,7 @@ def affine_lif_forward(
 ) -> tuple[Tensor, Tensor]:
     """Scale and shift, integrate, fire, reset: spikes ``[T, M, C]`` and the last ``v``.
 
-    ``v`` has no rows unless it is to be kept.
+    ``v`` is ``[M, C]``, or has no rows if ``keep_state`` is false.
     """
     v = z.new_zeros(z.shape[1:], dtype=a.dtype) if v0 is None else v0
     spikes = []
@@ -63,11 +64,12 @@ def affine_lif_backward(
     surrogate: Surrogate,
     learns: bool = False,
 ) -> tuple[Tensor, ...]:
-    """``a·g``, ``Σ g·z``, ``Σ g`` and ``dv0``, from the membrane computed once more (M9).
+    """The gradients of z, a, b and v0: ``a·g``, ``Σ g·z``, ``Σ g`` and ``dv0`` (M9).
 
-    ``dv0`` has no rows without ``v0``. If the neuron ``learns``, the gradients of leak and
-    threshold follow by channel, ``[2, C]``. A gradient that is None is not the same as
-    zeros: zero times NaN is NaN, and what nobody reads passes nothing back.
+    The membranes are computed once more. ``dv0`` has no rows without ``v0``. If the neuron
+    ``learns``, the gradients of leak and threshold follow, summed per channel: ``[2, C]``.
+    A gradient of None is not the same as zeros: an output that nobody reads passes nothing
+    back, while zero times NaN would be NaN.
     """
     before = [z.new_zeros(z.shape[1:], dtype=a.dtype) if v0 is None else v0]
     z_wide, us = z.to(a.dtype), []
@@ -131,7 +133,10 @@ def _reset(u: Tensor, s: Tensor, v_threshold: float | Tensor, reset: str) -> Ten
 def _back_through_reset(
     u: Tensor, ds: Tensor, h: Tensor, v_threshold: float, reset: str, detached: bool
 ) -> tuple[Tensor, Tensor]:
-    """What the spike hears, the reset included, and what passes it to ``u`` (M10)."""
+    """The gradient of the spike, its share through the reset included, and that of ``u``.
+
+    The second is what reaches ``u`` past the spike (M10).
+    """
     passed = h * (1 - (u > v_threshold).to(u.dtype)) if reset == "hard" else h
     match reset, detached:
         case "soft", False:

@@ -1,4 +1,4 @@
-"""Surrogate gradients: the step forward, something with a slope backward (M4).
+"""Surrogate gradients: a step in the forward pass, a slope in the backward pass (M4).
 
 The kernels know the formulas of this file. A surrogate of one's own, a subclass of these
 included, runs on the reference path, where its :meth:`Surrogate.derivative` is called.
@@ -22,9 +22,9 @@ class Surrogate:
 
     With :math:`x = u / v_{th} - 1`, backward uses
     :math:`\partial s / \partial u = \sigma'(x) / v_{th}`. Subclasses give
-    :math:`\sigma'`; one of your own needs nothing but :meth:`derivative`. Of those in this
-    file, a registered operator is told the ``kind`` and ``parameters``; the two
-    ``constants`` are what the formula needs of them.
+    :math:`\sigma'`; one of your own needs nothing but :meth:`derivative`. A surrogate of
+    this file travels through a registered operator as its ``kind`` and ``parameters``, and
+    the kernels compute its formula from two ``constants``.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Surrogate:
 
     @property
     def parameters(self) -> tuple[float, float]:
-        """The fields' values, filled up to two numbers."""
+        """The values of the fields, filled up with zeros to two numbers."""
         p, q, *_ = (*astuple(self), 0.0, 0.0)
         return p, q
 
     @property
     def constants(self) -> tuple[float, float]:
-        """Height and steepness, or what stands for them in the formula."""
+        """The two numbers in the kernels' formula, such as height and steepness."""
         raise TypeError(f"{type(self).__name__} is not a surrogate; use a subclass.")
 
     def derivative(self, x: Tensor) -> Tensor:
@@ -57,9 +57,10 @@ class Surrogate:
         raise TypeError(f"{type(self).__name__} is not a surrogate; use a subclass.")
 
     def fire(self, u: Tensor, v_threshold: float | Tensor) -> Tensor:
-        """1 where ``u > v_threshold`` (strictly), else 0; backward takes the slope.
+        """1 where ``u > v_threshold`` (strictly), else 0; backward uses the slope.
 
-        It depends on ``x = u / v_threshold - 1``, so a threshold of shape ``()`` learns.
+        The slope depends on ``x = u / v_threshold - 1``, so that a threshold which is a
+        tensor of shape ``()`` learns.
         """
         return _Fire.apply(u, v_threshold, self)  # pyright: ignore[reportReturnType]
 
@@ -199,12 +200,12 @@ KINDS: dict[str, type[Surrogate]] = {
 
 
 def is_built_in(surrogate: Surrogate) -> bool:
-    """Whether the kernels know its formula: one of these very classes, no subclass."""
+    """Whether the kernels know its formula: it is of a class above, not of a subclass."""
     return type(surrogate) in KINDS.values()
 
 
 def check_surrogate(value: Any) -> None:
-    """Refuse what is no surrogate.
+    """Refuse a value that is no surrogate.
 
     Raises:
         TypeError: Saying what came.

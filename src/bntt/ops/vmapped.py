@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def rule(operator: Any) -> Callable[..., Any]:
-    """The rule for an operator all of whose tensors end in the channels."""
+    """The rule of an operator all of whose tensors have the channels as their last axis."""
 
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> Any:
         size = info.batch_size

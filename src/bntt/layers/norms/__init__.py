@@ -1,8 +1,8 @@
 """Temporal norms: rules from per-step moments to a per-step scale and shift (M5, M8).
 
-The heavy work on ``[T, N, C, *S]`` is the same for all of them and lives in ``ops``. A norm
-says over which time-steps the moments are pooled, and turns ``[T, C]`` numbers into
-``a, b`` so that the neuron's input is ``a·z + b``.
+The work on tensors ``[T, N, C, *S]`` is the same for all of them and is done in ``ops``. A
+norm decides over which time-steps moments are pooled, and turns these ``[T, C]`` numbers
+into ``a`` and ``b``, so that the neuron's input is ``a·z + b``.
 """
 
 from collections.abc import Callable
@@ -36,13 +36,19 @@ def make_norm(
     eps: float | None = None,
     momentum: float | None = None,
 ) -> TemporalNorm:
-    """The norm called ``name`` in recipes: ``"bntt"``, ``"shared"`` or ``"none"``.
+    """A new norm by the name that recipes give it.
 
-    ``eps`` and ``momentum`` are the norm's own if omitted.
+    Args:
+        name: ``"bntt"``, ``"shared"`` or ``"none"``.
+        num_features: Channels ``C``.
+        num_steps: ``T``, the length of every training sequence.
+        window: Time-steps that share their statistics, of ``"bntt"`` only.
+        eps: Added to the variance; the norm's own default if omitted.
+        momentum: Weight of the newest batch in the running statistics; likewise.
 
     Raises:
-        ValueError: If there is no such norm, or a window or the like is given to one that
-            has none.
+        ValueError: If there is no such norm, or it has no window, ``eps`` or ``momentum``
+            and one is given.
     """
     one_of("norm", name, NORMS)
     given = {"eps": eps, "momentum": momentum}

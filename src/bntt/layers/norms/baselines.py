@@ -15,8 +15,9 @@ class SharedBN(TemporalNorm):
     .. math::
         y^t_c = \gamma_c \, \frac{x^t_c - \mu_c}{\sqrt{\sigma_c^2 + \varepsilon}} + \beta_c
 
-    with mean and variance over time, batch and space. Arguments and errors as
-    :class:`BNTT`; a training sequence cannot come in parts, since all of time is pooled.
+    with mean and variance over time, batch and space. Arguments and errors are those of
+    :class:`BNTT`, but ``eps`` is PyTorch's 1e-5. A training sequence cannot come in parts,
+    because its statistics are pooled over all of it.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class SharedBN(TemporalNorm):
 
     @property
     def rows(self) -> int:
-        """One: time is pooled."""
+        """One row, because time is pooled."""
         return 1
 
     def pool(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor, int]:
@@ -61,11 +62,13 @@ class SharedBN(TemporalNorm):
 
 
 class NoNorm(TemporalNorm):
-    """No normalisation: ``a = 1``, ``b = 0``, any number of time-steps, no parameters.
+    """No normalisation: ``a = 1`` and ``b = 0`` at any number of time-steps.
+
+    It has no parameters and no statistics.
 
     Args:
         num_features: Channels ``C``.
-        num_steps: Taken for uniformity; not a limit.
+        num_steps: As other norms have it; not a limit.
     """
 
     def __init__(self, num_features: int, num_steps: int) -> None:
@@ -73,7 +76,7 @@ class NoNorm(TemporalNorm):
         del self.running_mean, self.running_var
 
     def check_batch(self, elements: int) -> None:
-        """Nothing is averaged, so any batch will do."""
+        """Accept any batch, since nothing is averaged."""
 
     def affine(self, z: Tensor, start: int | None) -> tuple[Tensor, Tensor, Tensor]:
         """``z``, ones and zeros."""

@@ -17,7 +17,7 @@ class BNTT(TemporalNorm):
 
     Mean and variance are taken over batch and space, separately for every channel *and
     every time-step*; :math:`\gamma` is learned per channel and time-step. There is no
-    shift. In evaluation the running statistics serve, and a sequence may be shorter.
+    shift. In evaluation the running statistics are used, and a sequence may be shorter.
 
     Args:
         num_features: Channels ``C``.
@@ -26,7 +26,7 @@ class BNTT(TemporalNorm):
             must divide ``num_steps``. 1 is the paper's norm (M19).
         eps: Added to the variance. 1e-4, as in the authors' code, not PyTorch's 1e-5.
         momentum: Weight of the newest batch in the running statistics.
-        process_group: Processes that merge their statistics, as :class:`TemporalNorm`.
+        process_group: Processes that merge their statistics, as in :class:`TemporalNorm`.
 
     Shape:
         ``(T, N, C, *S) -> (T, N, C, *S)``; in evaluation also ``T' < T`` time-steps.
@@ -36,8 +36,9 @@ class BNTT(TemporalNorm):
         running_mean, running_var: :math:`\mu` and unbiased :math:`\sigma^2`, same shape.
 
     Raises:
-        ValueError: From the constructor as :class:`TemporalNorm`; from ``forward``, if the
-            input has the wrong channels or time-steps, or one element per channel.
+        ValueError: From the constructor, if a value is out of range or ``window`` does not
+            divide ``num_steps``; from ``forward``, if the input has the wrong channels or
+            time-steps, or trains on one element per channel.
 
     Example:
         >>> norm = BNTT(num_features=2, num_steps=3)
@@ -73,15 +74,15 @@ class BNTT(TemporalNorm):
 
     @property
     def rows(self) -> int:
-        """One per window."""
+        """One row per window."""
         return self.num_steps // self.window
 
     def rows_of(self, steps: slice) -> slice:
-        """The windows that these time-steps lie in."""
+        """The rows of the windows that these time-steps lie in."""
         return slice(steps.start // self.window, -(-steps.stop // self.window))
 
     def pool(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor, int]:
-        """Moments over every window."""
+        """Moments over the time-steps of each window."""
         if self.window == 1:
             return mean, var, 1
         shape = (-1, self.window, self.num_features)

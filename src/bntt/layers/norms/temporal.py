@@ -1,4 +1,4 @@
-"""What all temporal norms share: moments in, a scale and a shift per time-step out (M5)."""
+"""What all temporal norms share: from moments to a scale and a shift per time-step (M5)."""
 
 import math
 from typing import Any
@@ -16,8 +16,8 @@ from ...ops.reference import accumulator
 class TemporalNorm(nn.Module):
     """A rule that turns per-step moments into a per-step scale and shift.
 
-    Subclasses say which statistics they keep (``rows``), how moments are pooled over time
-    (``pool``) and what scale and shift follow (``rule``).
+    A subclass says how many rows its running statistics have (:attr:`rows`), how moments
+    are pooled over time (:meth:`pool`), and what scale and shift follow (:meth:`rule`).
 
     Args:
         num_features: Channels ``C``.
@@ -25,8 +25,8 @@ class TemporalNorm(nn.Module):
         eps: Added to the variance.
         momentum: Weight of the newest batch in the running statistics.
         process_group: Processes of ``torch.distributed`` whose batch statistics are merged,
-            as in ``SyncBatchNorm``; all of them if omitted. A group of one keeps them
-            apart. The attribute of this name may be set at any time.
+            as in ``SyncBatchNorm`` (M12); all processes if omitted. A group of one keeps
+            its statistics to itself. The attribute of this name may be set at any time.
 
     Raises:
         TypeError: If an argument is of another type.
@@ -62,17 +62,25 @@ class TemporalNorm(nn.Module):
 
     @property
     def rows(self) -> int:
-        """Rows of the running statistics: one per time-step unless pooled."""
+        """Rows of the running statistics: one per time-step, unless time is pooled."""
         return self.num_steps
 
     def pool(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor, int]:
-        """Moments pooled over time, and over how many time-steps."""
+        """Moments pooled over time, and the number of time-steps in each of them.
+
+        Args:
+            mean: Mean per time-step and channel, ``[T', C]``.
+            var: Biased variance, same shape.
+        """
         return mean, var, 1
 
     def rule(self, mean: Tensor, var: Tensor, steps: slice) -> tuple[Tensor, Tensor]:
-        """Scale and shift, each ``[T', C]``, of the time-steps ``steps``.
+        """Scale and shift of the time-steps ``steps``, each ``[T', C]``.
 
-        ``mean`` and ``var`` hold one row per row of statistics that these steps use.
+        Args:
+            mean: Mean, one row for each row of the statistics that these steps use.
+            var: Biased variance, same shape.
+            steps: Indices of the time-steps in the sequence.
         """
         raise TypeError(f"{type(self).__name__} gives no rule; use a subclass.")
 
@@ -83,8 +91,9 @@ class TemporalNorm(nn.Module):
 
         Args:
             x: Currents, time first.
-            start: First time-step of ``x`` in the sequence. Omitted, ``x`` is the whole
-                sequence, so that one too short to train on is an error.
+            start: Index of the first time-step of ``x`` in the sequence. If it is omitted,
+                ``x`` is the whole sequence, and a training sequence that is too short is
+                an error.
 
         Raises:
             TypeError: If ``x`` is no tensor or ``start`` no whole number.
@@ -99,9 +108,17 @@ class TemporalNorm(nn.Module):
         return from_elements(y.to(x.dtype), x.shape)
 
     def affine(self, z: Tensor, start: int | None) -> tuple[Tensor, Tensor, Tensor]:
-        """``z`` (read this one), scale and shift for ``[T', M, C]`` currents.
+        """The currents, and the scale and shift of their time-steps.
 
-        Settings and currents have been checked.
+        Use the returned currents: their gradient also carries that of the statistics. In
+        training, running statistics move. Settings and currents have been checked.
+
+        Args:
+            z: Currents ``[T', M, C]``.
+            start: As in :meth:`forward`.
+
+        Returns:
+            ``(z, a, b)``, where ``a`` and ``b`` are ``[T', C]``.
         """
         steps = self._steps(z, start)
         if not self.training:
@@ -114,7 +131,7 @@ class TemporalNorm(nn.Module):
         return z, *self.rule(mean, var, steps)
 
     def check_settings(self) -> None:
-        """Refuse attributes that no norm has, also those set later.
+        """Refuse attributes that no norm can have; they may have been set after building.
 
         Raises:
             TypeError: If one is of another type.
@@ -130,7 +147,7 @@ class TemporalNorm(nn.Module):
         merging(self.process_group)  # refuses what is no group
 
     def check_currents(self, x: Any, start: Any = None) -> None:
-        """Refuse what cannot be read as currents ``[T, N, C, *S]`` from step ``start``.
+        """Refuse a value that cannot be read as currents ``[T, N, C, *S]``.
 
         Raises:
             TypeError: If ``x`` is no tensor or ``start`` no whole number.
@@ -158,9 +175,12 @@ class TemporalNorm(nn.Module):
             )
 
     def check_batch(self, elements: int) -> None:
-        """Refuse a training batch of so few elements per channel and time-step.
+        """Refuse a training batch with too few elements per channel and time-step.
 
-        A network asks all its layers before the first of them moves its statistics.
+        A network asks this of all its layers before the first one moves its statistics.
+
+        Args:
+            elements: Elements of this process: samples times pixels.
 
         Raises:
             ValueError: If there would be no variance.
@@ -174,7 +194,7 @@ class TemporalNorm(nn.Module):
         return f"{self.num_features}, num_steps={self.num_steps}, eps={self.eps:g}"
 
     def rows_of(self, steps: slice) -> slice:
-        """Which rows of the statistics these time-steps use."""
+        """The rows of the statistics that these time-steps use."""
         return steps if self.rows > 1 else slice(None)
 
     def _running(self, steps: slice) -> tuple[Tensor, Tensor]:
@@ -190,7 +210,7 @@ class TemporalNorm(nn.Module):
 
     @torch.no_grad()
     def _track(self, mean: Tensor, var: Tensor, count: int, steps: slice) -> None:
-        """Move the running statistics; their variance is unbiased (M5)."""
+        """Move the running statistics; the variance in them is unbiased (M5)."""
         if count < 2:
             _refuse_few(count)
         running_mean, running_var = self._running(steps)
@@ -222,7 +242,10 @@ class TemporalNorm(nn.Module):
         )
 
     def _allow_chunk(self, steps: slice) -> None:
-        """Statistics of one time-step need no other: a sequence may come in parts."""
+        """Refuse a part of a training sequence if its statistics need the other parts.
+
+        Those of single time-steps do not.
+        """
 
 
 def _refuse_few(elements: int) -> None:
@@ -239,6 +262,6 @@ def _refuse_few(elements: int) -> None:
 
 
 def pooled(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-    """Moments ``[R, W, C]`` of equally many elements pooled over ``W`` (M8)."""
+    """Moments ``[R, W, C]``, each of equally many elements, pooled over ``W`` (M8)."""
     over = mean.mean(1)
     return over, (var + (mean - over[:, None]).square()).mean(1)

@@ -14,7 +14,8 @@ from . import kernels
 from .threads import run_blocks
 
 BLOCK = 16384
-"""Numbers of one time-step in a block: enough to amortise a call, few enough to share."""
+"""Numbers of one time-step in a block: enough to pay for a call, few enough that there are
+blocks for all threads."""
 
 RESETS = {"soft": 0, "hard": 1, "none": 2}
 
@@ -117,17 +118,19 @@ def moments_backward(
 
 
 def _merged(sums: Tensor) -> Tensor:
-    """What the blocks hold, ``[B, R, C]``, added up in their order."""
+    """The blocks' sums, ``[B, R, C]``, added up in the order of the blocks."""
     out = sums.new_empty(sums.shape[1:])
     kernels.merge_sums(_array(sums), _array(out))
     return out
 
 
 def _rows(C: int) -> int:
+    """Elements in a block."""
     return max(1, BLOCK // max(1, C))
 
 
 def _blocks(M: int, C: int) -> int:
+    """Blocks that ``M`` elements make; the last one may be smaller."""
     return -(-M // _rows(C))
 
 
@@ -142,7 +145,7 @@ def _flat(tensor: Tensor) -> np.ndarray:
 
 
 def _line(tensor: Tensor | None, like: Tensor) -> np.ndarray:
-    """``[M, C]`` as ``[M·C]``; no length if there is no tensor."""
+    """``[M, C]`` as ``[M·C]``; an empty array if there is no tensor."""
     return _array(like.new_empty(0) if tensor is None else tensor.flatten())
 
 

@@ -1,9 +1,10 @@
-"""Compiled kernels on disk: kept where there is a place, doubted when they come back.
+"""The cache of compiled kernels on disk, each file of which is checked before it is used.
 
 Numba's own cache trusts what it finds. A file cut short by a power failure then ends the
 program, and so does a disk that is full; a flipped bit becomes machine code. Here a file
-opens with a digest, and whatever does not fit is compiled again and written over. The
-digest covers the sources of all kernels: one's machine code holds those that it calls.
+begins with a digest, and a kernel whose file does not fit is compiled again and written
+over. The digest covers the sources of all kernels, because the machine code of one holds
+those that it calls.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ SOURCES = ("bfloat16.py", "kernels.py")
 
 
 def keep(dispatcher: Any) -> None:
-    """Give a jitted function its cache, or what announces its compiling without one."""
+    """Give a jitted function its cache, or where none can be had, the word of compiling."""
     try:
         dispatcher._cache = KernelCache(dispatcher.py_func)
     except RuntimeError:  # neither the package's folder nor the user's can be written
@@ -39,7 +40,7 @@ class KernelCache(FunctionCache):
         self._cache_file = CheckedFiles(Path(self._cache_path), self._impl.filename_base)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled function, or None: then it is compiled, which is announced."""
+        """The compiled function from disk; None, and a message, if it must be compiled."""
         try:
             found = super().load_overload(sig, target_context)
         except Exception:  # unpickled for another Numba, unreadable, out of date
@@ -49,7 +50,7 @@ class KernelCache(FunctionCache):
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Write it to disk; where that fails, later processes compile as well."""
+        """Write it to disk; if that fails, say that later processes compile again."""
         try:
             super().save_overload(sig, data)
         except OSError as error:
@@ -83,7 +84,7 @@ class CheckedFiles:
             raise
 
     def flush(self) -> None:
-        """Nothing: what is out of date does not fit its digest."""
+        """Do nothing: a file that is out of date does not fit its digest."""
 
     def _path(self, key: object) -> Path:
         signature = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
@@ -101,7 +102,7 @@ def _digest(body: bytes) -> bytes:
 
 @cache
 def _made_by() -> bytes:
-    """What decides the machine code beside a kernel's own text and the processor."""
+    """What decides the machine code, apart from the processor: versions and sources."""
     folder = Path(__file__).parent
     versions = f"numba {numba.__version__}, llvmlite {llvmlite.__version__}\n".encode()
     return versions + b"".join((folder / name).read_bytes() for name in SOURCES)

@@ -1,10 +1,10 @@
 """The Numba kernels. Each works on blocks ``first … last`` of ``rows`` elements.
 
-Arrays are ``[T, M·C]`` with the channel fastest; one of no length stands for one that is
-not there. Inside a block a tile of elements runs through all of time while it is in cache.
-Loops touch few arrays each: past some pairs that might overlap, LLVM stops vectorising.
-What is no number goes the way it goes in the reference: comparisons with NaN are false, so
-they are written such that NaN takes the branch that hands it on.
+Arrays are ``[T, M·C]`` with the channel fastest; an empty one stands for an argument that
+is absent. Inside a block a tile of elements runs through all of time while it is in cache.
+Loops touch few arrays each: past some pairs that might overlap, LLVM stops vectorising. NaN
+goes the way that it goes in the reference: a comparison with NaN is false, so comparisons
+are written such that NaN takes the branch that passes it on.
 """
 
 import typing
@@ -69,7 +69,7 @@ def block_moments(first, last, z, C, rows, mean, squares):
 def merge_moments(means, squares, M, rows, mean_out, var_out):
     """Merge the blocks' moments one after the other (Chan et al. 1983; M7), in float64.
 
-    Says whether all of them are finite.
+    Return whether all of them are finite.
     """
     B, T, C = means.shape
     finite = True
@@ -237,9 +237,10 @@ def _slope(u, v_threshold, kind, height, steepness, out):
 @_compile
 @typing.no_type_check
 def _through_reset(u, ds, v_threshold, reset, detached, h, heard):
-    """``h`` keeps what passes the reset; what a spike hears, the reset included (M10).
+    """Leave in ``h`` what passes the reset, and in ``heard`` the spike's gradient (M10).
 
-    Detached, a spike hears ``ds`` alone, and ``heard`` is left as it is.
+    That gradient includes the spike's share in the reset. If the reset is ``detached``, it
+    is ``ds`` itself, and ``heard`` is left as it is.
     """
     one = v_threshold / v_threshold
     zero = one - one
@@ -329,7 +330,8 @@ def backward(
 ):  # fmt: skip
     """The reverse scan (M9): ``ag``, ``dv0`` and each block's sums of ``g·z`` and ``g``.
 
-    And, where ``sums_own`` has room, the gradients of leak and threshold: two rows a block.
+    ``sums_own``, if it is not empty, receives the gradients of leak and threshold, two rows
+    for each block.
     """
     (T, C), size = a.shape, z.shape[1]
     leak, v_threshold = scalars[0], scalars[1]

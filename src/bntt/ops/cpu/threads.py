@@ -21,8 +21,9 @@ if hasattr(os, "register_at_fork"):  # there is no fork on Windows
 def run_blocks(kernel: Callable[..., None], blocks: int, *args: object) -> None:
     """Call ``kernel(first, last, *args)`` on ranges that together cover ``blocks``.
 
-    The caller works as well, and takes what nobody else has begun: it needs no help to
-    finish, after the main thread has ended or where the system gives no more threads.
+    The caller works as well, and takes whatever ranges no other thread has begun. So it
+    finishes alone where there are no others: after the main thread has ended, or where the
+    system gives no more threads.
     """
     threads = max(1, min(torch.get_num_threads(), blocks))
     cuts = [blocks * k // threads for k in range(threads + 1)]
