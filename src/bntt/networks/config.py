@@ -166,7 +166,7 @@ class NetworkConfig:
 
         Args:
             config: The object that JSON held.
-            keys: The keys that it must hold; those that :meth:`to_config` writes if omitted.
+            keys: Its keys; those that :meth:`to_config` writes if omitted.
 
         Raises:
             TypeError: If a value is of another type.
