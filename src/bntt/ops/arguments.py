@@ -106,8 +106,8 @@ def has_values(x: Tensor) -> bool:
     """Whether the numbers in ``x`` can be looked at.
 
     They cannot be while a graph is traced or exported, under ``torch.func.vmap``, and on
-    the meta device. A branch on them would end the trace. Nor are they looked at
-    :func:`on_trust`.
+    the meta device. A branch on them would end the trace. Inside :func:`on_trust` they are
+    not to be.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
         return False
@@ -119,9 +119,10 @@ _trusting: ContextVar[bool] = ContextVar("bntt.on_trust", default=False)
 
 @contextmanager
 def on_trust() -> Iterator[None]:
-    """Inside, nobody looks at the numbers in a tensor, for which a GPU would have to stop.
+    """Let nobody look at the numbers in tensors, for which a GPU would have to wait.
 
-    For a caller who knows that there is no NaN or infinity, as in images that were bytes.
+    This is for a caller who knows that there is no NaN or infinity in them, such as one
+    whose images were bytes.
     """
     before = _trusting.set(True)
     try:
