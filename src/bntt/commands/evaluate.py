@@ -45,6 +45,7 @@ def evaluate(
     """Measure the accuracy after every time-step on the whole test set."""
     from ..analysis.accuracy import evaluate_run
     from ..machine.hardware import keep_freed_memory
+    from ..runs.folder import RunFolder
 
     keep_freed_memory()
     run = folder_of(run)
@@ -60,7 +61,7 @@ def evaluate(
             num_steps=num_steps,
             device=device,
         )
-    checkpoint = run / "best.safetensors"
+    checkpoint = RunFolder(run).best
     if as_json:
         print_json(checkpoint=str(checkpoint), **result.to_dict())
     else:

@@ -41,6 +41,7 @@ def predict(
     """
     from ..analysis.predict import Unread, predict_run
     from ..machine.hardware import keep_freed_memory
+    from ..runs.folder import RunFolder
 
     keep_freed_memory()
     run = folder_of(run)
@@ -50,7 +51,7 @@ def predict(
     answered = [one for one in found if not isinstance(one, Unread)]
     if as_json:
         print_json(
-            checkpoint=str(run / "best.safetensors"),
+            checkpoint=str(RunFolder(run).best),
             seed=seed,
             samples=[one.to_dict() for one in answered],
             errors=[one.to_dict() for one in unread],

@@ -30,6 +30,9 @@ LINE = 18
 LONGEST = 26
 """Letters of a class name before it is cut."""
 
+RED, BLUE = np.array([0.80, 0.10, 0.12]), np.array([0.08, 0.30, 0.75])
+"""What a pixel full of ON events, and one full of OFF events, looks like, as RGB."""
+
 
 def image_sheet(rows: Rows, path: str | Path, title: str) -> None:
     """Draw examples of every class beside its name.
@@ -119,7 +122,7 @@ def _samples(strengths: Sequence[Any]) -> np.ndarray:
 
 
 def time_surface(frames: np.ndarray) -> np.ndarray:
-    """Return how lately each pixel had an event: 1 in the last frame, 0 for never.
+    """Return how lately each pixel had an event, from 1 in the last frame to 0 for never.
 
     Args:
         frames: uint8 [T, 2, H, W].
@@ -135,6 +138,7 @@ def time_surface(frames: np.ndarray) -> np.ndarray:
 
 
 def _first(rows: Rows, most: int, title: str) -> tuple[Rows, str]:
+    """As many rows as there is room for; if some are left out, the title says so."""
     if len(rows) <= most:
         return rows, title
     return rows[:most], f"{title}; the first {most} of {len(rows)} classes"
@@ -176,6 +180,7 @@ def _draw(
 
 
 def _short(name: str) -> str:
+    """The name of a class, cut where it is too long."""
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
@@ -187,8 +192,10 @@ def _tiles(images: np.ndarray) -> list[np.ndarray]:
 
 
 def _event_strip(counts: np.ndarray, shown: np.ndarray, full: float) -> np.ndarray:
+    """Return the chosen frames of [T, 2, H, W] and the time surface in one row, as RGB."""
     tiles = [_enlarged(_coloured(_strength(counts[t], full)), 96) for t in shown]
     surface = time_surface(counts)
+    # only the later of both polarities: their glazes would mix to a third colour
     latest = np.where(surface == surface.max(0), surface, 0)
     return _strip([*tiles, _enlarged(_coloured(latest), 96)], line=0.8)
 
@@ -196,9 +203,6 @@ def _event_strip(counts: np.ndarray, shown: np.ndarray, full: float) -> np.ndarr
 def _strength(counts: np.ndarray, full: float) -> np.ndarray:
     """How strong a colour is, in [0, 1]: a single event must be seen."""
     return np.where(counts > 0, 0.3 + 0.7 * np.minimum(counts / full, 1), 0)
-
-
-RED, BLUE = np.array([0.80, 0.10, 0.12]), np.array([0.08, 0.30, 0.75])
 
 
 def _coloured(strength: np.ndarray) -> np.ndarray:

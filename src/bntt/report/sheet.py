@@ -34,12 +34,25 @@ class Sheet:
         self.pixels = np.full((height, width, 3), 255, dtype=np.uint8)
 
     def picture(self, colours: np.ndarray, left: int, top: int) -> None:
-        """Put colours [H, W, 3] in [0, 1] there, each on one pixel of the page."""
+        """Put an image on the page, each of its pixels on one of the page.
+
+        Args:
+            colours: RGB [H, W, 3] in [0, 1].
+            left: Column of the page where the image begins.
+            top: Row of the page where it begins.
+        """
         height, width = colours.shape[:2]
         self.pixels[top : top + height, left : left + width] = (colours * 255).round()
 
     def words(self, text: str, left: float, top: float, **style: Any) -> None:
-        """Write there; the style is matplotlib's. What looks like mathematics is not."""
+        """Write a text as it stands: dollar signs begin no formula.
+
+        Args:
+            text: One line or several.
+            left: Column of the page.
+            top: Row of the page.
+            style: Keywords of matplotlib's ``Figure.text``.
+        """
         place = left / self.width, 1 - top / self.height
         self.figure.text(*place, text, **{"fontsize": SIZE, "parse_math": False} | style)
 
