@@ -105,16 +105,25 @@ def compiled(launch: tuple[JITFunction, tuple, dict], architecture: int) -> Any:
 
 
 def resources(kernel: Any) -> dict[str, int]:
-    """Registers of a thread, its bytes on the stack, and a block's shared memory."""
+    """Registers of a thread, its bytes on the stack, a block's shared memory, fused steps.
+
+    The last are the instructions of the machine code that multiply and add at once.
+    """
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(kernel.asm["cubin"])
         file.flush()
-        command = [str(CUOBJDUMP), "--dump-resource-usage", file.name]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    numbers = re.search(r"REG:(\d+) STACK:(\d+)", said)
-    assert numbers, said
+        usage, code = (_dumped(file.name, what) for what in ("-res-usage", "-sass"))
+    numbers = re.search(r"REG:(\d+) STACK:(\d+)", usage)
+    assert numbers, usage
     registers, stack = map(int, numbers.groups())
-    return {"registers": registers, "stack": stack, "shared": kernel.metadata.shared}
+    fused = len(re.findall(r"\bFFMA\b", code))
+    shared = kernel.metadata.shared
+    return {"registers": registers, "stack": stack, "shared": shared, "fused": fused}
+
+
+def _dumped(file: str, what: str) -> str:
+    command = [str(CUOBJDUMP), what, file]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def described(launch: tuple[JITFunction, tuple, dict]) -> dict[str, Any]:
