@@ -1,7 +1,6 @@
 """What people read: escaped where it cannot be shown, whole, and never the end of a run."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -11,7 +10,6 @@ import pytest
 from rich.table import Table
 
 from bntt.analysis.predict import Prediction
-from bntt.commands import main as cli
 from bntt.commands.options import print_json
 from bntt.commands.predict import print_predictions
 from bntt.machine import strict_json, terminal
@@ -220,68 +218,3 @@ def test_a_closed_stream_is_no_file_of_ours(tmp_path):
         check=False,
     )
     assert int(done.stdout) > 2
-
-
-@POSIX
-@pytest.mark.parametrize("wait", [0.3, 1.0, 2.0])
-def test_an_early_interrupt_leaves_no_traceback(tmp_path, wait):
-    with subprocess.Popen(
-        [*command.BNTT, "evaluate", "nothing"],
-        cwd=tmp_path,
-        env=command.ENVIRONMENT,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        time.sleep(wait)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert "Traceback" not in err
-    assert "KeyboardInterrupt" not in err
-    assert process.returncode in (2, 130, -signal.SIGINT)
-
-
-def interrupted_twice(first, second):
-    """Run a command that is interrupted while it works, and again while it cleans up."""
-    code = (
-        "import os, signal, sys, time\n"
-        "from bntt import config\n"
-        "from bntt.commands.main import main\n"
-        "def names():\n"
-        "    try:\n"
-        f"        {first}\n"
-        "    finally:\n"
-        f"        {second}\n"
-        "config.recipe_names = names\n"
-        "sys.exit(main(['recipes']))\n"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env=command.ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@POSIX
-def test_an_interrupt_is_one_line_and_a_second_one_none():
-    strike = "os.kill(os.getpid(), signal.SIGINT); time.sleep(5)"
-    once = interrupted_twice(strike, "pass")
-    assert (once.returncode, once.stderr) == (130, "bntt: Interrupted.\n")
-    twice = interrupted_twice(strike, strike)
-    assert (twice.returncode, twice.stderr) == (-signal.SIGINT, "")
-
-
-def test_the_handler_is_given_back(capsys):
-    before = signal.getsignal(signal.SIGINT)
-    assert cli.main(["recipes"]) == 0
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_an_end_of_file_is_no_interrupt(monkeypatch):
-    def ended():
-        raise EOFError("a damaged cache of somebody's")
-
-    monkeypatch.setattr("bntt.config.recipe_names", ended)
-    with pytest.raises(EOFError, match="damaged cache"):
-        cli.main(["recipes"])
