@@ -27,8 +27,7 @@ from bntt.machine.hardware import keep_freed_memory, precision
 from bntt.runs.opened import dataset_of
 from bntt.runs.provenance import circumstances
 from bntt.training.batches import Batches, generator
-from bntt.training.losses import loss
-from bntt.training.optimizer import make_optimizer
+from bntt.training.by_recipe import recipe_loss, recipe_optimizer
 from bntt.training.start import new_network
 
 
@@ -65,7 +64,7 @@ def measure(recipe: Recipe, data: Path, steps: int) -> dict[str, Any]:
     begun = [first_batch(recipe, data) for _ in range(2)]
     batches, net = begun[-1][1], new_network(recipe, begun[-1][2])
     inputs, whole = [], []
-    optimizer = make_optimizer(recipe, net)
+    optimizer = recipe_optimizer(recipe, net)
     number, _ = precision("auto")
     for step in range(steps + 1):  # the first one compiles, and does not count
         start = time.perf_counter()
@@ -74,7 +73,8 @@ def measure(recipe: Recipe, data: Path, steps: int) -> dict[str, Any]:
         inputs.append(time.perf_counter() - start)
         coding = generator(recipe.seed, "coding", step)
         with torch.autocast("cpu", torch.bfloat16, enabled=number == "bfloat16"):
-            value = loss(net(x, per_step=True, generator=coding), labels, recipe)
+            means = net(x, per_step=True, generator=coding)
+            value = recipe_loss(recipe, means, labels)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()

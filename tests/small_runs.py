@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from safetensors import safe_open
 
-import bntt.training.train as training
+import bntt.training.loop as loop
 from bntt.config import Recipe
 from bntt.data import Dataset
 from bntt.training.train import train
@@ -97,14 +97,14 @@ class Killed(BaseException):
 
 def at_step(monkeypatch, number, do):
     """Do something at one training step of the next run."""
-    step = training._Run.step
+    step = loop.TrainingLoop.step
 
     def watched(self, at):
         if at == number:
             do()
         return step(self, at)
 
-    monkeypatch.setattr(training._Run, "step", watched)
+    monkeypatch.setattr(loop.TrainingLoop, "step", watched)
 
 
 def kill():

@@ -6,7 +6,8 @@ import pytest
 import torch
 from small_runs import RECIPE, pictures
 
-from bntt.training.batches import PURPOSES, Batches, generator
+from bntt.training.augment.events import mix, probabilities
+from bntt.training.batches import PURPOSES, Batches, generator, likeliest
 
 CPU = torch.device("cpu")
 # 50 to learn from: 6 batches of 8, and two images left over in every epoch
@@ -146,3 +147,60 @@ def test_a_change_larger_than_the_images_is_refused_before_the_first_step(change
     small = replace(data, train_images=train, test_images=test)
     with pytest.raises(ValueError, match=rf"have {side} x {side} pixels, but"):
         Batches(replace(PLAIN, **change), small, CPU)
+
+
+def recordings(count=24, steps=3, classes=4):
+    """Frames of events, more or fewer of them."""
+    random = torch.Generator().manual_seed(3)
+    frames = torch.randint(0, 9, (count + 8, steps, 2, 4, 4), generator=random).byte()
+    few = {"train_images": frames[:count], "test_images": frames[count:]}
+    return replace(pictures(count, classes=classes), **few)
+
+
+MIXED = replace(PLAIN, augment="none", encoder="events", dataset="npz", validation=0)
+MIXED = replace(MIXED, augment="event-mix")
+
+
+def test_event_mix_takes_a_part_of_every_label_from_another_recording():
+    data = recordings()
+    plain, labels = Batches(replace(MIXED, augment="none"), data, CPU).batch(5)
+    random = generator(MIXED.seed, "augmentation", 5)
+    images, own, other, share = mix(plain, labels, random)
+    got, mixed = Batches(MIXED, data, CPU).batch(5)
+    assert torch.equal(got, images)
+    assert torch.equal(mixed, probabilities(own, other, share, 4))
+    assert torch.equal(mixed.sum(1), torch.ones(len(mixed)))
+    assert not torch.equal(got, plain)
+    shares = mixed[torch.arange(len(mixed)), own]
+    assert torch.equal(shares[own != other], share[own != other])
+
+
+def test_of_a_mixture_the_likelier_class_counts():
+    labels = torch.tensor([2, 0, 3])
+    assert torch.equal(likeliest(labels), labels)
+    share = torch.tensor([0.75, 0.25, 0.5])
+    mixed = probabilities(labels, torch.tensor([1, 1, 3]), share, 4)
+    assert likeliest(mixed).tolist() == [2, 1, 3]
+    want = [[0, 0.25, 0.75, 0], [0.25, 0.75, 0, 0], [0, 0, 0, 1]]
+    assert mixed.tolist() == want
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_share_mixed_recordings_too(processes):
+    images, labels = Batches(MIXED, recordings(), CPU).batch(4)
+    every = [Batches(MIXED, recordings(), CPU, k, processes) for k in range(processes)]
+    shares = [one.batch(4) for one in every]
+    assert torch.equal(torch.stack([x for x, _ in shares], 1).flatten(0, 1), images)
+    assert torch.equal(torch.stack([y for _, y in shares], 1).flatten(0, 1), labels)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"encoder": "direct"}, "mixes recordings .* encoder='direct' codes images"),
+        ({"early_steps": 1, "early_epochs": 1}, "labels by the events of all time-steps"),
+    ],
+)
+def test_event_mix_is_refused_where_its_labels_would_be_wrong(change, said):
+    with pytest.raises(ValueError, match=said):
+        replace(MIXED, **change)

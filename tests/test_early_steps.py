@@ -9,9 +9,11 @@ import pytest
 import torch
 from small_runs import RECIPE, go, info, interrupt, pictures, stopped
 
+import bntt.training.loop as loop
 import bntt.training.train as training
 from bntt.networks import checkpoint
-from bntt.training.start import copy_to_later_steps, new_network
+from bntt.training.early_steps import copy_to_later_steps
+from bntt.training.start import new_network
 
 EARLY = {"early_steps": 1, "early_epochs": 1}
 
@@ -52,7 +54,7 @@ def test_later_steps_learn_nothing_until_the_hand_over(tmp_path, monkeypatch):
 
 def test_the_best_of_early_training_does_not_count(tmp_path, monkeypatch):
     scores = [[0.9], [0.1, 0.2, 0.5], [0.1, 0.2, 0.4]]  # of fewer steps, and higher
-    monkeypatch.setattr(training._Run, "validate", lambda self, epoch: scores[epoch])
+    monkeypatch.setattr(loop.TrainingLoop, "validate", lambda self, epoch: scores[epoch])
     assert go(tmp_path, **EARLY)["validation_accuracy"] == 0.5
     assert info(tmp_path / "best.safetensors") == {"epoch": 2}
 

@@ -64,7 +64,7 @@ def test_shares_are_of_all_images(net, images, labels, one_by_one):
     want = [(classes == labels).sum().item() / IMAGES for classes in one_by_one]
     assert result.accuracy == (tuple(want),)
     assert result.mean == want
-    assert result.spread is None, "one evaluation has no deviation"
+    assert result.std is None, "one evaluation has no deviation"
     assert (result.dataset, result.images, result.batch_size) == ("mine", IMAGES, 10)
     assert result.to_dict()["mean"] == want
 
@@ -83,17 +83,17 @@ def test_steps_that_were_not_trained_are_refused(net, images, labels, steps, as_
             call(net, images, labels, num_steps=steps)
 
 
-def test_seeds_have_a_mean_and_a_spread(images):
+def test_seeds_have_a_mean_and_a_deviation(images):
     net = network("poisson")
     labels = pictures(IMAGES, seed=1).train_labels
     result = evaluate(net, images, labels)
     assert result.seeds == (0, 1, 2)
     assert len(set(result.accuracy)) > 1, "the seeds change nothing"
-    spread = present(result.spread)
+    std = present(result.std)
     for step in range(T):
         values = [row[step] for row in result.accuracy]
         assert result.mean[step] == pytest.approx(statistics.fmean(values))
-        assert spread[step] == pytest.approx(statistics.stdev(values))
+        assert std[step] == pytest.approx(statistics.stdev(values))
     assert evaluate(net, images, labels, seeds=(2,)).accuracy == result.accuracy[2:]
 
 

@@ -17,7 +17,7 @@ from conftest import THREADS
 from fuzzing import damaged
 from small_runs import RECIPE, interrupt, log, pictures, same, stopped, tensors
 
-import bntt.analysis.accuracy as evaluation
+import bntt.runs.opened as opened
 import bntt.training.train as training
 from bntt.analysis.accuracy import evaluate_run
 from bntt.networks import checkpoint
@@ -34,7 +34,7 @@ VALUES = (None, True, -1, 0, 3, 1e308, "", "x", [], ["a"], {}, {"a": []}, [{}], 
 
 @pytest.fixture(autouse=True)
 def as_a_user(as_user, monkeypatch):
-    for module in (training, evaluation):
+    for module in (training, opened):
         monkeypatch.setattr(module, "dataset_of", lambda *_, **__: DATA)
 
 

@@ -13,10 +13,12 @@ import torch
 from PIL import Image
 from small_runs import RECIPE, go, info, interrupt, pictures, stopped
 
-import bntt.analysis.accuracy as evaluation
+import bntt.runs.opened as opened
+import bntt.training.loop as loop
 import bntt.training.train as training
-from bntt.analysis.accuracy import evaluate_run
+from bntt.analysis.accuracy import evaluate, evaluate_run
 from bntt.networks import checkpoint
+from bntt.runs.folder import RunFolder
 from bntt.runs.origin import Origin, check_evaluation, check_resume
 from bntt.training.train import train
 
@@ -28,7 +30,7 @@ def given(monkeypatch):
     """Let training and evaluation find these data."""
 
     def give(dataset):
-        for module in (training, evaluation):
+        for module in (training, opened):
             monkeypatch.setattr(module, "dataset_of", lambda *_, **__: dataset)
 
     give(DATA)
@@ -296,7 +298,7 @@ def test_steps_that_were_never_trained_are_said(tmp_path, monkeypatch, given):
 @pytest.mark.parametrize("hardware", [True, False])
 def test_the_precision_is_the_runs(tmp_path, monkeypatch, given, hardware):
     go(tmp_path, epochs=1, precision="bfloat16")
-    monkeypatch.setattr(evaluation.hardware, "bf16_in_hardware", lambda _: hardware)
+    monkeypatch.setattr(opened.hardware, "bf16_in_hardware", lambda _: hardware)
     result = asked(tmp_path, seeds=(0,))
     assert result.precision == ("bfloat16" if hardware else "float32")
     said = [w for w in result.warnings if "trained in bfloat16" in w]
@@ -341,7 +343,7 @@ def test_an_evaluation_that_cannot_be_written_is_returned(run, given, monkeypatc
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(evaluation.RunFolder, "keep_evaluation", full)
+    monkeypatch.setattr(RunFolder, "keep_evaluation", full)
     result = asked(run, seeds=(0,))
     assert result.file == ""
     assert len(result.mean) == 3
@@ -355,7 +357,7 @@ def test_an_evaluation_says_what_it_is_of(run, given):
     for name in ("note", "commit", "device", "precision", "split_sha256", "source"):
         assert kept[name] == getattr(result, name)
     assert (kept["note"], kept["source"]) == ("A note.", {"made up": "0"})
-    assert kept["spread"] is None
+    assert kept["std"] is None
     assert kept["commit"]
 
 
@@ -364,7 +366,7 @@ def test_weights_that_are_no_numbers_are_refused(run, given):
     with torch.no_grad():
         net.output.weight[0, 0] = float("nan")
     with pytest.raises((ValueError, FloatingPointError), match="NaN or infin"):
-        evaluation.evaluate(net, DATA.test_images, DATA.test_labels)
+        evaluate(net, DATA.test_images, DATA.test_labels)
 
 
 def test_training_that_runs_away_saves_nothing_of_it(tmp_path, given, as_user):
@@ -386,7 +388,7 @@ def test_training_that_runs_away_saves_nothing_of_it(tmp_path, given, as_user):
 
 @pytest.mark.parametrize("where", ["convs.0.weight", "layers.0.norm.running_var"])
 def test_the_last_good_checkpoint_stays(tmp_path, monkeypatch, given, where):
-    step = training._Run.step
+    step = loop.TrainingLoop.step
 
     def watched(self, at):
         result = step(self, at)
@@ -394,13 +396,13 @@ def test_the_last_good_checkpoint_stays(tmp_path, monkeypatch, given, where):
             self.net.state_dict()[where].fill_(float("inf"))
         return result
 
-    monkeypatch.setattr(training._Run, "step", watched)
+    monkeypatch.setattr(loop.TrainingLoop, "step", watched)
     with pytest.raises(
         FloatingPointError, match=f"{where} holds NaN or infinity at step 7"
     ):
         go(tmp_path, epochs=2)
     assert info(tmp_path / "last.safetensors")["step"] == 5
-    monkeypatch.setattr(training._Run, "step", step)
+    monkeypatch.setattr(loop.TrainingLoop, "step", step)
     assert go(tmp_path, epochs=2, resume=True)["status"] == "finished"
 
 

@@ -268,7 +268,7 @@ def test_another_optimisers_state_is_refused(half, change):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("step", 99), ("step", -1), ("step", "8"), ("seen", None), ("right", 10**6)],
+    [("step", 99), ("step", -1), ("step", "8"), ("seen", None), ("correct", 10**6)],
 )
 def test_progress_that_cannot_be_is_refused(half, name, value):
     rewrite(half / "last.safetensors", lambda *a: a[2].update({name: value}))

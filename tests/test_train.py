@@ -28,10 +28,11 @@ from small_runs import (
     tensors,
 )
 
+import bntt.training.loop as loop
 import bntt.training.train as training
 from bntt.machine.interrupt import stoppable, unwinding
 from bntt.networks import checkpoint
-from bntt.training.schedule import learning_rate
+from bntt.training.by_recipe import recipe_rate
 
 STEPS = RECIPE.epochs * PER_EPOCH
 EARLY = {"early_steps": 1, "early_epochs": 1}
@@ -84,7 +85,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize("save_every", [0.0, 60.0], ids=["saved at once", "in epochs"])
 def test_a_killed_run_ends_as_if_it_had_not_been(whole, tmp_path, monkeypatch, save_every):
-    monkeypatch.setattr(training, "SAVE_EVERY", save_every)
+    monkeypatch.setattr(loop, "SAVE_EVERY", save_every)
     with pytest.raises(Killed):
         stopped(tmp_path, monkeypatch, 8, kill, optimizer="adamw", **EARLY)
     kept = 8 if save_every == 0 else 5
@@ -151,7 +152,7 @@ def test_the_log_has_every_step_and_epoch(whole):
     steps = [entry for entry in log(whole("adamw")) if "loss" in entry]
     assert [entry["step"] for entry in steps] == list(range(1, STEPS + 1))
     assert [entry["epoch"] for entry in steps] == [k // PER_EPOCH for k in range(STEPS)]
-    want = [learning_rate(RECIPE, step, PER_EPOCH) for step in range(STEPS)]
+    want = [recipe_rate(RECIPE, step, PER_EPOCH) for step in range(STEPS)]
     assert [entry["lr"] for entry in steps] == want
     epochs = [entry for entry in log(whole("adamw")) if "train_loss" in entry]
     assert [entry["step"] for entry in epochs] == [5, 10, 15]
@@ -249,10 +250,11 @@ def test_curves_are_all_there_for_tensorboard(tmp_path):
 @pytest.mark.parametrize("log_every", [1, 4])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path, monkeypatch, value, log_every):
-    loss, bad = training.loss, []
+    loss, bad = loop.recipe_loss, []
     at_step(monkeypatch, 6, lambda: bad.append(value))
-    monkeypatch.setattr(training, "loss", lambda *a: loss(*a) * bad[0] if bad else loss(*a))
-    rate = learning_rate(RECIPE, 6, PER_EPOCH)
+    worse = lambda *a: loss(*a) * bad[0] if bad else loss(*a)  # noqa: E731
+    monkeypatch.setattr(loop, "recipe_loss", worse)
+    rate = recipe_rate(RECIPE, 6, PER_EPOCH)
     said = rf"became {value} at step 6 \(epoch 1\), .* rate was {rate:.3g}: .*--set lr="
     with pytest.raises(FloatingPointError, match=said):
         go(tmp_path, log_every=log_every)

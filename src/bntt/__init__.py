@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .machine.hardware import keep_freed_memory as keep_freed_memory
     from .networks import build as build
     from .networks import register as register
-    from .networks.checkpoint import load as load
     from .networks.checkpoint import save as save
     from .networks.network import Network as Network
     from .networks.running_statistics import update_statistics as update_statistics
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from .ops.surrogate import Rectangle as Rectangle
     from .ops.surrogate import Surrogate as Surrogate
     from .ops.surrogate import Triangle as Triangle
+    from .runs.opened import load as load
 
 _ROOM_OF = {
     name: room
@@ -55,13 +55,14 @@ _ROOM_OF = {
         "layers.norms": ("BNTT", "NoNorm", "SharedBN"),
         "machine.hardware": ("keep_freed_memory",),
         "networks": ("build", "register"),
-        "networks.checkpoint": ("load", "save"),
+        "networks.checkpoint": ("save",),
         "networks.network": ("Network",),
         "networks.running_statistics": ("update_statistics",),
         "networks.sequence": ("SequenceNet",),
         "networks.vgg": ("VGG", "vgg5", "vgg7", "vgg9", "vgg11"),
         "ops": ("backend", "backend_report"),
         "ops.surrogate": ("ATan", "FastSigmoid", "Rectangle", "Surrogate", "Triangle"),
+        "runs.opened": ("load",),
     }.items()
     for name in names
 }

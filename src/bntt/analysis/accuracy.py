@@ -9,16 +9,13 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ..config import Recipe
 from ..data import Images
-from ..machine import hardware
 from ..machine.progress import Display
 from ..machine.terminal import one_line
 from ..networks.modes import evaluating
 from ..networks.network import Network
 from ..runs.folder import RunFolder
-from ..runs.opened import best, dataset_of, other_geometry, untrained
-from ..runs.origin import Origin, check_evaluation, refuse_other_classes
+from ..runs.opened import open_run
 from ..runs.provenance import circumstances
 from .answers import refuse_nonfinite
 from .evaluation import Evaluation
@@ -41,7 +38,7 @@ def count_correct(
     precision: str = "float32",
     advance: Callable[[int], None] = lambda images: None,
 ) -> Int64[Tensor, " T"]:
-    """How many images are right after each time-step.
+    """How many images are classified correctly after each time-step.
 
     Args:
         net: Put into evaluation mode here, and back.
@@ -72,9 +69,9 @@ def count_correct(
             x = net.normalize(images[first : first + size].to(device))
             logits = net(x, per_step=True, num_steps=steps, generator=generator)
             refuse_nonfinite(logits)
-            right = logits.argmax(-1).cpu() == labels[first : first + size].cpu()
-            correct += right.sum(1)
-            advance(len(right[0]))
+            answers = logits.argmax(-1).cpu() == labels[first : first + size].cpu()
+            correct += answers.sum(1)
+            advance(len(x))
     return correct
 
 
@@ -166,66 +163,32 @@ def evaluate_run(
             time-steps are asked for than trained.
         FloatingPointError: If the network answers with NaN or infinity.
     """
-    folder = RunFolder(run)
-    recipe = folder.recipe()
-    net, trained = best(recipe, folder)
-    net.check_steps(num_steps)
-    where = hardware.device(device)
-    dataset = dataset_of(recipe, data, quiet=quiet)
-    there, here = Origin.recorded(folder.info()), Origin.of(dataset, recipe)
-    warnings = check_evaluation(folder.path, there, here, recipe)
-    refuse_other_classes(folder.path, net.class_names, dataset.class_names)
-    precision, said = _precision(recipe, where)
-    warnings += [other_geometry(net, dataset)]
-    warnings += [said, untrained(trained, num_steps or net.num_steps), _unfinished(folder)]
+    opened = open_run(run, device=device)
+    opened.net.check_steps(num_steps)
+    dataset, warnings = opened.load_data(data, quiet=quiet)
+    warnings += opened.warnings(num_steps)
     result = evaluate(
-        net.to(where),
+        opened.net,
         dataset.test_images,
         dataset.test_labels,
         dataset=dataset.name,
         seeds=seeds,
         num_steps=num_steps,
         batch_size=batch_size,
-        precision=precision,
+        precision=opened.precision,
         quiet=quiet,
     )
     about = circumstances()
     result = replace(
         result,
-        trained_steps=trained,
+        trained_steps=opened.trained_steps,
         note=dataset.note,
         source=dict(dataset.source),
         split_sha256=dataset.split_sha256,
         commit=about["commit"],
-        warnings=tuple(filter(None, warnings)),
+        warnings=tuple(warnings),
     )
-    return _kept(result, folder, about)
-
-
-def _precision(recipe: Recipe, where: torch.device) -> tuple[str, str]:
-    """The precision to evaluate a run in, and what is to be said if it is not the run's."""
-    if recipe.precision == "bfloat16" and not hardware.bf16_in_hardware(where):
-        return "float32", (
-            f"The run was trained in bfloat16, which this {where.type} would only emulate; "
-            f"it is evaluated in float32."
-        )
-    return hardware.precision(recipe.precision, where)[0], ""
-
-
-def _unfinished(folder: RunFolder) -> str:
-    """What is to be said of a run that has not come to its end."""
-    status = folder.status()
-    if status in ("finished", "unknown"):
-        return ""
-    states = {
-        "running": "is still being trained",
-        "killed": "was killed before its end",
-        "interrupted": "was interrupted before its end",
-    }
-    return (
-        f"{folder.path} {states.get(status, f'ended as {status!r}')}: these are the best "
-        f"weights that it had saved so far."
-    )
+    return _kept(result, opened.folder, about)
 
 
 def _kept(result: Evaluation, folder: RunFolder, about: dict[str, Any]) -> Evaluation:

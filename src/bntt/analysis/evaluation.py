@@ -16,7 +16,7 @@ INTERVAL = "Wilson score interval, 95 %, of the share of the test images"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How often a network is right after each time-step."""
+    """How often a network's answer is correct after each time-step."""
 
     dataset: str
     images: int
@@ -24,7 +24,7 @@ class Evaluation:
     seeds: tuple[int, ...]
     """Of the encoder; one evaluation each."""
     accuracy: tuple[tuple[float, ...], ...]
-    """Share of the images that are right, in [0, 1], per seed and time-step."""
+    """Share of the images classified correctly, in [0, 1], per seed and time-step."""
     batch_size: int
     precision: str
     device: str = ""
@@ -48,7 +48,7 @@ class Evaluation:
         return [statistics.fmean(step) for step in zip(*self.accuracy, strict=True)]
 
     @property
-    def spread(self) -> list[float] | None:
+    def std(self) -> list[float] | None:
         """Sample standard deviation over the seeds, per time-step; None for one seed."""
         if len(self.seeds) < 2:
             return None
@@ -80,7 +80,7 @@ class Evaluation:
         return {
             **asdict(self),
             "mean": self.mean,
-            "spread": self.spread,
+            "std": self.std,
             "interval": self.interval,
             "interval_kind": INTERVAL,
             "official_images": self.official or None,
@@ -97,7 +97,7 @@ class Evaluation:
 
 def wilson(share: float, count: int) -> tuple[float, float]:
     """Wilson's score interval, 95 %, for a share of so many independent cases."""
-    spread = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
+    half = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
     scale = 1 + Z * Z / count
     middle = share + Z * Z / (2 * count)
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from ..config import Recipe
 from ..data import DataOptions
-from ..data.geometry import Geometry, recalled
+from ..data.geometry import Geometry
 from ..data.single_file import read_as_trained, read_parts
 from ..machine.progress import Display
 from ..machine.terminal import one_line
 from ..networks.network import Network
-from ..runs.folder import RunFolder
-from ..runs.opened import best, untrained
+from ..runs.opened import OpenedRun, open_run
 from .answers import refuse_nonfinite
 
 
@@ -142,13 +141,11 @@ def predict_run(
         ImportError: If Pillow, or what reads a recording, is not installed.
         FloatingPointError: As :func:`predict`.
     """
-    folder = RunFolder(run)
-    recipe = folder.recipe()
-    net, trained = best(recipe, folder)
-    net.check_steps(num_steps)
-    doubt = untrained(trained, num_steps or net.num_steps)
-    samples = _reader(net, recipe, invert)
-    answer = partial(predict, net, num_steps=num_steps, seed=seed)
+    opened = open_run(run, device="cpu")
+    opened.net.check_steps(num_steps)
+    doubt = opened.untrained_warning(num_steps)
+    samples = _reader(opened, invert)
+    answer = partial(predict, opened.net, num_steps=num_steps, seed=seed)
     found: list[Prediction | Unread] = []
     errors: list[OSError | ValueError] = []
     with Display("files", len(files), quiet=quiet) as display:
@@ -176,23 +173,21 @@ def _answered(
     return replace(one, **about | {"note": " ".join(filter(None, notes))})
 
 
-def _reader(
-    net: Network, recipe: Recipe, invert: bool
-) -> Callable[[str | Path], Iterator[Sample]]:
-    """How the samples of a file are read for this network.
+def _reader(run: OpenedRun, invert: bool) -> Callable[[str | Path], Iterator[Sample]]:
+    """How the samples of a file are read for the run's network.
 
     Raises:
         ValueError: If recordings are to be inverted.
     """
-    geometry, doubt = _geometry(net, recipe)
-    if net.encoder_name != "events":
+    geometry, doubt = run.geometry()
+    if run.net.encoder_name != "events":
         return lambda file: _picture(file, geometry, doubt, invert)
     if invert:
         raise ValueError(
             "--invert exchanges light and dark in pictures, but this network takes "
             "recordings of an event camera. Leave it out."
         )
-    return lambda file: _recording(file, recipe, geometry)
+    return lambda file: _recording(file, run.recipe, geometry)
 
 
 def _picture(
@@ -206,19 +201,6 @@ def _recording(file: str | Path, recipe: Recipe, geometry: Geometry) -> Iterator
     options = DataOptions.of(recipe)
     for part in read_parts(file, recipe.dataset, options, geometry):
         yield torch.from_numpy(part.frames), {"span_ms": part.span_ms, "note": part.note}
-
-
-def _geometry(net: Network, recipe: Recipe) -> tuple[Geometry, str]:
-    """How training made its images, and what is not known of that."""
-    if net.geometry is not None:
-        return net.geometry, ""
-    geometry = recalled(recipe.dataset, net.in_channels, net.image_size)
-    if recipe.dataset == "npz" and recipe.image_size:
-        return geometry, (
-            "This run is too old to say whether its arrays had a border of zeros: the "
-            "picture was scaled to all of the image. Train again to be sure."
-        )
-    return geometry, ""
 
 
 def _note(net: Network, image: Tensor) -> str:

@@ -71,7 +71,7 @@ def evaluate(
     if figure is not None:
         from ..report import accuracy_over_time
 
-        curve = {run.name: (result.mean, result.spread or result.interval)}
+        curve = {run.name: (result.mean, result.std or result.interval)}
         words = result.whole, bars_of(result)
         if not drawn(lambda path: accuracy_over_time(curve, path, *words), figure):
             raise typer.Exit(1)
@@ -79,14 +79,14 @@ def evaluate(
 
 def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
     """Print the accuracy after every time-step, and what it was measured on."""
-    several = result.spread is not None
+    several = result.std is not None
     seeds = f", mean ± deviation over {len(result.seeds)} encoder seeds" if several else ""
     out(f"{checkpoint} on {result.whole}{seeds}")
     rows = []
-    spreads = result.spread or [0.0] * len(result.mean)
-    found = zip(result.mean, spreads, result.interval, strict=True)
-    for t, (mean, spread, (low, high)) in enumerate(found, 1):
-        share = f"{100 * mean:.2f} ± {100 * spread:.2f} %" if several else f"{mean:.2%}"
+    stds = result.std or [0.0] * len(result.mean)
+    found = zip(result.mean, stds, result.interval, strict=True)
+    for t, (mean, std, (low, high)) in enumerate(found, 1):
+        share = f"{100 * mean:.2f} ± {100 * std:.2f} %" if several else f"{mean:.2%}"
         right = f"{mean * result.images:.{int(several)}f} of {result.images}"
         rows.append((str(t), share, f"{100 * low:.2f} to {100 * high:.2f}", right))
     print_table(("step", "accuracy", "interval", "correct"), rows)
@@ -112,6 +112,6 @@ def _sources(commit: str) -> str:
 
 def bars_of(result: Evaluation) -> str:
     """Say what the error bars of the figure are."""
-    if result.spread is None:
+    if result.std is None:
         return f"bars: Wilson's 95 % interval for {result.images} images"
     return f"bars: deviation over {len(result.seeds)} encoder seeds"

@@ -61,10 +61,11 @@ class Recipe:
     for a fraction of the time; 0 for none."""
     early_epochs: int = 0
     label_smoothing: float = 0.0
-    augment: Literal["none", "crop-flip", "shift", "nda"] = "none"
+    augment: Literal["none", "crop-flip", "shift", "nda", "event-mix"] = "none"
     """``crop-flip``: random crop with padding 4 and horizontal flip; ``shift``: random crop
     with padding 1 and no flip, for digits; ``nda``: flip, then roll, rotate, cut out or
-    shear, for events (:func:`bntt.training.augment.events.nda`)."""
+    shear, for events (:func:`bntt.training.augment.events.nda`); ``event-mix``: a part of
+    every recording, and a share of its label, comes from another, for events (M22)."""
     cutout: int = 0
     """Side of the square blacked out in each training image, in pixels; 0 for none."""
     normalize: Literal["own", "authors"] = "own"
@@ -113,6 +114,7 @@ class Recipe:
         self._check_set()
         self._check_coding()
         self._check_early()
+        self._check_mixing()
 
     def _check_set(self) -> None:
         if self.normalize == "authors" and self.dataset in GREY + EVENTS:
@@ -159,6 +161,22 @@ class Recipe:
                 f"`early_steps` needs statistics per time-step, but norm={self.norm!r} "
                 f"with window={self.window} pools them over time. Use norm='bntt' with "
                 f"window=1, or early_steps=0."
+            )
+
+    def _check_mixing(self) -> None:
+        if self.augment != "event-mix":
+            return
+        if self.encoder != "events":
+            raise ValueError(
+                f"augment='event-mix' mixes recordings by their numbers of events, but "
+                f"encoder={self.encoder!r} codes images. Use another augment, such as "
+                f"'crop-flip'."
+            )
+        if self.early_steps:
+            raise ValueError(
+                f"augment='event-mix' weighs labels by the events of all time-steps, but "
+                f"early_steps={self.early_steps} trains on the first ones alone. Use "
+                f"early_steps=0, or another augment."
             )
 
     def to_toml(self) -> str:

@@ -1,13 +1,171 @@
-"""What every command takes from a run folder: its network, and the data it names."""
+"""A run opened once, for every command: its recipe, its best network, and its data."""
 
+from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from ..config import Recipe
 from ..data import DataOptions, Dataset, load
+from ..data.geometry import Geometry, recalled
+from ..machine import hardware
 from ..networks import checkpoint
 from ..networks.network import Network
 from .folder import RunFolder
-from .origin import refuse_other_classes
+from .network_values import refuse_other_network
+from .origin import Origin, check_evaluation, refuse_other_classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedRun:
+    """A run whose files were read and found to belong together (see :func:`open_run`)."""
+
+    folder: RunFolder
+    recipe: Recipe
+    """The recipe as it was resolved when the run began."""
+    net: Network
+    """The best network that the run has saved, in evaluation mode, on :attr:`device`."""
+    trained_steps: int
+    """How many of the network's first time-steps were trained: fewer than all of them if
+    the run was stopped in its early epochs (M17)."""
+    device: torch.device
+    precision: str
+    """``"float32"`` or ``"bfloat16"``: the run's, unless the device would emulate it."""
+    precision_warning: str
+    """What there is to say if :attr:`precision` is not the run's; empty if it is."""
+
+    def load_data(
+        self, root: str | Path | None = None, *, quiet: bool = True
+    ) -> tuple[Dataset, list[str]]:
+        """The data of the run, compared with those that it learned from.
+
+        Args:
+            root: Where the data lie (see :func:`bntt.data.load`).
+            quiet: Whether to show no progress.
+
+        Returns:
+            The data, and sentences on what is different or could not be compared.
+
+        Raises:
+            FileNotFoundError: If the data are not there.
+            ValueError: If the classes are others, or samples moved between training and
+                test, so that answers would count as something else than they are.
+        """
+        dataset = dataset_of(self.recipe, root, quiet=quiet)
+        there = Origin.recorded(self.folder.info())
+        here = Origin.of(dataset, self.recipe)
+        warnings = check_evaluation(self.folder.path, there, here, self.recipe)
+        refuse_other_classes(self.folder.path, self.net.class_names, dataset.class_names)
+        changed = _geometry_warning(self.net, dataset)
+        return dataset, [*warnings, *filter(None, [changed])]
+
+    def warnings(self, num_steps: int | None = None) -> list[str]:
+        """What a reader must know of the run before believing any number that it gives.
+
+        Args:
+            num_steps: How many time-steps are asked for; all of them if omitted.
+        """
+        untrained = self.untrained_warning(num_steps)
+        found = (self.precision_warning, untrained, self.unfinished_warning())
+        return [sentence for sentence in found if sentence]
+
+    def untrained_warning(self, num_steps: int | None = None) -> str:
+        """A sentence if time-steps are asked for that were never trained; or nothing.
+
+        Args:
+            num_steps: How many time-steps are asked for; all of them if omitted.
+        """
+        trained = self.trained_steps
+        if trained >= (num_steps or self.net.num_steps):
+            return ""
+        return (
+            f"The run was stopped in its early epochs, which train the first {trained} "
+            f"time-step{'s' * (trained > 1)} only: what it says after later ones comes of "
+            f"statistics that were never learned. Go on with --resume, or ask for "
+            f"--num-steps {trained}."
+        )
+
+    def unfinished_warning(self) -> str:
+        """A sentence if the run has not come to its end; or nothing."""
+        status = self.folder.status()
+        if status in ("finished", "unknown"):
+            return ""
+        states = {
+            "running": "is still being trained",
+            "killed": "was killed before its end",
+            "interrupted": "was interrupted before its end",
+        }
+        return (
+            f"{self.folder.path} {states.get(status, f'ended as {status!r}')}: these are "
+            f"the best weights that it had saved so far."
+        )
+
+    def geometry(self) -> tuple[Geometry, str]:
+        """How training made its images of pictures, and a sentence on what is not known.
+
+        Checkpoints of older versions do not hold it; then it is told by the recipe.
+        """
+        if self.net.geometry is not None:
+            return self.net.geometry, ""
+        sizes = (self.net.in_channels, self.net.image_size)
+        geometry = recalled(self.recipe.dataset, *sizes)
+        if self.recipe.dataset == "npz" and self.recipe.image_size:
+            return geometry, (
+                "This run is too old to say whether its arrays had a border of zeros: the "
+                "picture was scaled to all of the image. Train again to be sure."
+            )
+        return geometry, ""
+
+
+def open_run(path: str | Path, *, device: str = "auto") -> OpenedRun:
+    """Open a run: read its recipe and its best checkpoint, and check that they agree.
+
+    Args:
+        path: The run folder.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``: where its network is wanted.
+
+    Raises:
+        FileNotFoundError: If there is no such run, or it has saved no network yet.
+        ValueError: If a file is not what it should be, or not of this run.
+    """
+    folder = RunFolder(path)
+    recipe = folder.recipe()
+    net, trained = _best(folder, recipe)
+    where = hardware.device(device)
+    precision, warning = _precision(recipe, where)
+    return OpenedRun(
+        folder=folder,
+        recipe=recipe,
+        net=net.to(where),
+        trained_steps=trained,
+        device=where,
+        precision=precision,
+        precision_warning=warning,
+    )
+
+
+def load(path: str | Path) -> Network:
+    """The best network of a run, or the network in a file, ready to classify.
+
+    Args:
+        path: A run folder, as ``bntt train`` writes it, or a file that :func:`bntt.save`
+            wrote.
+
+    Returns:
+        The network, on the CPU and in evaluation mode.
+
+    Raises:
+        FileNotFoundError: If there is no such file, or the folder holds no run or no
+            network yet.
+        ValueError: If the file is not a checkpoint of this library, is incomplete, holds
+            NaN or infinity, or is not of the run in whose folder it lies; or if its network
+            is of a class that was not registered.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return checkpoint.load(path)
+    folder = RunFolder(path)
+    return _best(folder, folder.recipe())[0]
 
 
 def dataset_of(recipe: Recipe, root: str | Path | None, *, quiet: bool = True) -> Dataset:
@@ -45,8 +203,8 @@ def check_labels(dataset: Dataset) -> None:
             )
 
 
-def best(recipe: Recipe, folder: RunFolder) -> tuple[Network, int]:
-    """The network to evaluate, and how many of its time-steps were trained.
+def _best(folder: RunFolder, recipe: Recipe) -> tuple[Network, int]:
+    """The run's best network, and how many of its first time-steps were trained.
 
     Raises:
         FileNotFoundError: If the run has saved none yet.
@@ -62,44 +220,17 @@ def best(recipe: Recipe, folder: RunFolder) -> tuple[Network, int]:
     return net, recipe.early_steps if early else net.num_steps
 
 
-def untrained(trained: int, shown: int) -> str:
-    """A sentence on the time-steps that are shown and were not trained; or nothing.
-
-    Args:
-        trained: How many of the first time-steps were.
-        shown: How many are answered for.
-    """
-    if trained >= shown:
-        return ""
-    return (
-        f"The run was stopped in its early epochs, which train the first {trained} "
-        f"time-step{'s' * (trained > 1)} only: what it says after later ones comes of "
-        f"statistics that were never learned. Go on with --resume, or ask for "
-        f"--num-steps {trained}."
-    )
-
-
-def refuse_other_network(net: Network, recipe: Recipe, path: Path) -> None:
-    """Refuse a checkpoint that another recipe made.
-
-    Raises:
-        ValueError: Naming the file and what differs.
-    """
-    config = net.config
-    names = ("arch", "num_steps", "leak", "norm", "window", "encoder", "v_threshold")
-    differing = ", ".join(
-        f"{name} ({config[name]} in the file, {getattr(recipe, name)} in the recipe)"
-        for name in names
-        if name in config and config[name] != getattr(recipe, name)
-    )
-    if differing:
-        raise ValueError(
-            f"{path} is not of the run whose recipe lies beside it: {differing}. Put the "
-            f"run's own checkpoint back, or take the folder that this one came from."
+def _precision(recipe: Recipe, where: torch.device) -> tuple[str, str]:
+    """The precision to run a network in, and what to say if it is not the run's."""
+    if recipe.precision == "bfloat16" and not hardware.bf16_in_hardware(where):
+        return "float32", (
+            f"The run was trained in bfloat16, which this {where.type} would only emulate; "
+            f"it is evaluated in float32."
         )
+    return hardware.precision(recipe.precision, where)[0], ""
 
 
-def other_geometry(net: Network, dataset: Dataset) -> str:
+def _geometry_warning(net: Network, dataset: Dataset) -> str:
     """A sentence if the images are not made as those were that the network learned from."""
     if net.geometry is None or dataset.geometry in (None, net.geometry):
         return ""

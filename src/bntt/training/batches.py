@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ..config import Recipe
@@ -21,10 +21,10 @@ def generator(
     """Random numbers for one purpose at one place of a run, the same at every visit.
 
     Args:
-        seed: The recipe's.
+        seed: The recipe's seed.
         purpose: ``"order"``, ``"augmentation"``, ``"coding"`` or ``"validation"``.
-        where: Such as epoch, step and process.
-        device: Where the numbers are wanted.
+        where: Numbers that name the place, such as epoch, step and process.
+        device: The device on which numbers are drawn.
     """
     entropy = [seed, PURPOSES.index(purpose), *where]
     (state,) = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
@@ -58,6 +58,7 @@ class Batches:
         self.index, self.held_out = dataset.split(recipe.validation, recipe.seed)
         self.images = dataset.train_images.to(device)
         self.labels = dataset.train_labels.to(device)
+        self.classes = len(dataset.class_names)
         self.steps_per_epoch = len(self.index) // recipe.batch_size
         if self.steps_per_epoch == 0:
             raise ValueError(
@@ -72,19 +73,27 @@ class Batches:
         self.share = slice(process, None, processes)
         self._order = lru_cache(1)(self._shuffled)
         # what does not fit these images is refused now, before a run leaves anything
-        self._augment(self.images[:1], 0)
+        self._augment(self.images[:1], generator(0, "augmentation", device=device))
 
-    def batch(self, step: int) -> tuple[Images, Int64[Tensor, " N"]]:
+    def batch(self, step: int) -> tuple[Images, Int64[Tensor, " N"] | Float[Tensor, "N K"]]:
         """This process's share of the batch of training step ``step``.
 
         The whole batch is augmented before it is shared, so that the images do not depend
         on the number of processes. An epoch leaves out the last images that fill no batch.
+
+        Returns:
+            The samples and their classes, or where ``augment`` mixes samples the
+            probability of each of the ``K`` classes.
         """
         epoch, place = divmod(step, self.steps_per_epoch)
         first = place * self.recipe.batch_size
         chosen = self._order(epoch)[first : first + self.recipe.batch_size]
-        images = self._augment(self.images[chosen], step)
-        return images[self.share], self.labels[chosen][self.share]
+        random = generator(self.recipe.seed, "augmentation", step, device=self.device)
+        images, labels = self._augment(self.images[chosen], random), self.labels[chosen]
+        if self.recipe.augment == "event-mix":  # last, since labels mix by what is seen
+            images, own, other, share = augment_events.mix(images, labels, random)
+            labels = augment_events.probabilities(own, other, share, self.classes)
+        return images[self.share], labels[self.share]
 
     def validation(self) -> tuple[Images, Int64[Tensor, " N"]]:
         """The images held out and their labels; none if none are."""
@@ -96,8 +105,8 @@ class Batches:
         order = torch.randperm(len(self.index), generator=random)
         return self.index[order].to(self.device)
 
-    def _augment(self, images: Tensor, step: int) -> Tensor:
-        random = generator(self.recipe.seed, "augmentation", step, device=self.device)
+    def _augment(self, images: Tensor, random: torch.Generator) -> Tensor:
+        """Change every sample by itself, as the recipe's ``augment`` and ``cutout`` say."""
         if self.recipe.augment == "crop-flip":
             images = augment.flip(augment.crop(images, 4, random), random)
         elif self.recipe.augment == "shift":
@@ -107,3 +116,10 @@ class Batches:
         if self.recipe.cutout:
             images = augment.cutout(images, self.recipe.cutout, random)
         return images
+
+
+def likeliest(
+    labels: Int64[Tensor, " N"] | Float[Tensor, "N K"],
+) -> Int64[Tensor, " N"]:
+    """The class of each sample; of a mixture of samples the likelier one."""
+    return labels if labels.ndim == 1 else labels.argmax(-1)

@@ -16,18 +16,22 @@ class Board:
     Args:
         folder: The run folder.
         wanted: Whether this process writes at all.
-        done: Steps that an earlier sitting has done; what it drew after them goes.
+        done: Steps that an earlier sitting has done; what it drew after them is dropped.
     """
 
     def __init__(self, folder: Path, wanted: bool, done: int = 0) -> None:
+        self.folder, self.wanted, self.done = folder, wanted, done
         self.writer: Any = None
-        if not (wanted and _installed()):
+
+    def open(self) -> None:
+        """Begin to write; curves of an earlier sitting go on after its last step."""
+        if not (self.wanted and _installed()):
             return
         try:
             from torch.utils.tensorboard.writer import SummaryWriter
 
-            place = str(folder / "tensorboard")
-            self.writer = SummaryWriter(place, purge_step=done + 1)
+            curves = str(self.folder / "tensorboard")
+            self.writer = SummaryWriter(curves, purge_step=self.done + 1)
         except Exception as error:  # whatever it is, it is not training's affair
             self._give_up(error)
 

@@ -11,16 +11,16 @@ from ..machine.progress import Display
 from ..networks.checkpoint import first_nonfinite
 from ..runs.folder import RunFolder
 from .board import Board
-from .schedule import learning_rate
+from .by_recipe import recipe_rate
 from .state import Progress
 
 
-class Journal:
+class TrainingLog:
     """Writes down how a run goes; in a process that is not the main one, nothing.
 
     Args:
-        recipe: Of the run.
-        folder: Whose log is written.
+        recipe: The recipe of the run.
+        folder: The run folder, in which the log lies.
         steps_per_epoch: Training steps in an epoch.
         done: Steps that an earlier sitting has done.
         main: Whether this process tells anything.
@@ -42,11 +42,13 @@ class Journal:
         total = recipe.epochs * steps_per_epoch
         self.display = Display(recipe.dataset, total, done, quiet=quiet or not main)
         self.board = Board(folder.path, main, done)
-        self.start_clock()
+        self.clock = time.monotonic()
 
-    def __enter__(self) -> "Journal":
-        """Begin to show."""
+    def __enter__(self) -> "TrainingLog":
+        """Begin to show, and to count seconds: what went before is not training."""
         self.display.__enter__()
+        self.board.open()
+        self.clock = time.monotonic()
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -54,12 +56,8 @@ class Journal:
         self.display.__exit__(*error)
         self.board.close()
 
-    def start_clock(self) -> None:
-        """Begin to count seconds: what went before is not training."""
-        self.clock = time.monotonic()
-
     def lap(self) -> float:
-        """Seconds since the clock was started or read."""
+        """Seconds since training began, or since this was last asked."""
         before, self.clock = self.clock, time.monotonic()
         return self.clock - before
 
@@ -67,18 +65,18 @@ class Journal:
         """Tell of the training steps up to ``step``, whose losses these are."""
         seconds = self.lap()
         progress.seconds += seconds
-        mean, accuracy = sum(losses) / len(losses), progress.right / progress.seen
+        mean, accuracy = sum(losses) / len(losses), progress.correct / progress.seen
         speed = len(losses) * self.recipe.batch_size / seconds
         figures = f"loss {mean:.3f}  acc {accuracy:.1%}  {speed:.0f} images/s"
         self.display.advance(figures, len(losses))
-        rate = learning_rate(self.recipe, step, self.steps_per_epoch)
+        rate = recipe_rate(self.recipe, step, self.steps_per_epoch)
         self._write(step, loss=mean, lr=rate, images_per_s=round(speed, 1))
 
     def epoch(self, step: int, validation: list[float], progress: Progress) -> None:
         """Tell of the epoch that ends with ``step``; its accuracy after each time-step."""
         epoch = (step + 1) // self.steps_per_epoch
         mean = progress.loss_sum / self.steps_per_epoch
-        accuracy, seconds = progress.right / progress.seen, round(progress.seconds, 1)
+        accuracy, seconds = progress.correct / progress.seen, round(progress.seconds, 1)
         self._write(
             step,
             train_loss=mean,
@@ -129,7 +127,7 @@ class Journal:
 
     def _diverged(self, what: str, step: int) -> str:
         """What to say of a training that ran away."""
-        rate = learning_rate(self.recipe, step, self.steps_per_epoch)
+        rate = recipe_rate(self.recipe, step, self.steps_per_epoch)
         single = self.recipe.precision == "float32"
         precision = "" if single else ", or with --set precision=float32"
         return (

@@ -1,31 +1,43 @@
-"""The optimiser of a recipe, and its state as tensors for a checkpoint."""
+"""Optimisers, and their state as tensors for a checkpoint."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from ..config import Recipe
+from ..choices import one_of
 
 
-def make_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimiser; weight decay falls on all parameters, gains included."""
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            net.parameters(),
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-    return torch.optim.AdamW(
-        net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
-    )
+def make_optimizer(
+    parameters: Iterable[nn.Parameter],
+    *,
+    name: str = "sgd",
+    lr: float,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-4,
+) -> torch.optim.Optimizer:
+    """SGD with momentum or AdamW, fused, in which all parameters decay, gains included.
+
+    Args:
+        parameters: What is to be trained, such as ``net.parameters()``.
+        name: ``"sgd"`` or ``"adamw"``.
+        lr: The learning rate that it begins with.
+        momentum: Of ``"sgd"``, in [0, 1); ``"adamw"`` does not read it.
+        weight_decay: At least 0.
+
+    Raises:
+        ValueError: If ``name`` is neither.
+    """
+    one_of("optimizer", name, ("sgd", "adamw"))
+    settings = {"lr": lr, "weight_decay": weight_decay, "fused": True}
+    if name == "sgd":
+        return torch.optim.SGD(parameters, momentum=momentum, **settings)
+    return torch.optim.AdamW(parameters, **settings)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
-    """The optimiser's state as named tensors, for a checkpoint."""
+    """The optimiser's state as tensors named ``optimizer/PARAMETER/KEY``, by number."""
     for index, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
             if value is not None:
@@ -38,12 +50,12 @@ def restore_optimizer(
     """Put :func:`optimizer_tensors` back, in the memory layout of the parameters.
 
     Args:
-        optimizer: Fresh.
-        tensors: As they were saved after at least one step.
-        path: The file that they came from.
+        optimizer: A new one, which has not stepped yet.
+        tensors: The state by name, as it was saved after at least one step.
+        path: The file that they came from, for messages.
 
     Raises:
-        ValueError: If they are not this optimiser's, all of them and no others.
+        ValueError: If the tensors are not this optimiser's, all of them and no others.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     expected = {
@@ -75,11 +87,11 @@ def restore_optimizer(
 
 
 LIKE_PARAMETERS = ("momentum_buffer", "exp_avg", "exp_avg_sq")
-"""State of the shape of its parameter; what else there is, is one number."""
+"""State that has the shape of its parameter; any other state is a single number."""
 
 
 def _state_keys(optimizer: torch.optim.Optimizer) -> tuple[str, ...]:
-    """What the optimiser keeps of every parameter after its first step."""
+    """The names of what the optimiser keeps of every parameter after its first step."""
     if isinstance(optimizer, torch.optim.AdamW):
         return ("step", "exp_avg", "exp_avg_sq")
     return ("momentum_buffer",) if optimizer.param_groups[0]["momentum"] else ()

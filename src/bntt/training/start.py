@@ -1,76 +1,93 @@
-"""Where a run's weights come from: new ones, those it left, those of earlier time-steps."""
+"""What a run begins with: a new network, or the one that it left."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
 from ..config import Recipe
 from ..data import Dataset
-from ..layers.norms import TemporalNorm
 from ..networks import build, checkpoint
 from ..networks.modes import evaluating
 from ..networks.network import Network
 from ..ops.surrogate import Triangle
 from ..runs.folder import RunFolder
-from ..runs.opened import refuse_other_network
-from ..runs.origin import refuse_other_classes
+from ..runs.network_values import network_values, refuse_other_network
+from ..runs.origin import Origin, check_resume, refuse_other_classes
+from .by_recipe import recipe_optimizer
+from .optimizer import restore_optimizer
 from .state import Progress
 
 
-@torch.no_grad()
-def copy_to_later_steps(net: Network, step: int) -> None:
-    """Give every later time-step what the last of the first ``step`` has learned (M17)."""
-    norms = (module for module in net.modules() if isinstance(module, TemporalNorm))
-    for norm in norms:
-        for tensor in (*norm.parameters(), *norm.buffers()):
-            tensor[step:] = tensor[step - 1]
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a sitting begins with, whether the run is new or goes on."""
+
+    net: Network
+    """The network, on the device that it is trained on."""
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+    warnings: list[str] = field(default_factory=list)
+    """Sentences on how the data differ from those that the run learned from so far."""
 
 
-def left_off(
-    recipe: Recipe, dataset: Dataset, folder: RunFolder, total: int
-) -> tuple[Network, dict[str, Tensor], Progress]:
-    """The network, optimiser and progress as the run left them, or new ones.
+def fresh(recipe: Recipe, dataset: Dataset, device: torch.device) -> Start:
+    """Begin with a new network.
 
     Args:
-        recipe: Of the run.
-        dataset: That it trains on.
-        folder: Of the run.
+        recipe: The recipe of the run.
+        dataset: The data that it trains on.
+        device: Where it is trained.
+
+    Raises:
+        ValueError: If the network does not fit the data.
+    """
+    net = new_network(recipe, dataset).to(device)
+    try_one(net, dataset)
+    return Start(net=net, optimizer=recipe_optimizer(recipe, net), progress=Progress())
+
+
+def resumed(
+    recipe: Recipe, dataset: Dataset, device: torch.device, folder: RunFolder, total: int
+) -> Start:
+    """Begin where the run left off; with a new network if it had saved none.
+
+    Args:
+        recipe: The recipe of the run.
+        dataset: The data that it trains on.
+        device: Where it is trained.
+        folder: The run folder.
         total: Training steps in all.
 
     Raises:
-        ValueError: If ``last.safetensors`` is not that of this run.
+        ValueError: If the data are not those of the run, or ``last.safetensors`` is not
+            of this run.
     """
+    there, here = Origin.recorded(folder.info()), Origin.of(dataset, recipe)
+    warnings = check_resume(folder.path, there, here, recipe)
     if not folder.last.exists():
-        return new_network(recipe, dataset), {}, Progress()
+        return replace(fresh(recipe, dataset, device), warnings=warnings)
     net, tensors, info = checkpoint.read(folder.last)
     refuse_other_network(net, recipe, folder.last)
     refuse_other_classes(folder.path, net.class_names, dataset.class_names)
-    return net.train(), tensors, _progress(info, total, folder.last)
+    progress = Progress.read(info, total, folder.last)
+    net = net.to(device).train()
+    try_one(net, dataset)
+    optimizer = recipe_optimizer(recipe, net)
+    restore_optimizer(optimizer, tensors, folder.last)
+    return Start(net=net, optimizer=optimizer, progress=progress, warnings=warnings)
 
 
 def new_network(recipe: Recipe, dataset: Dataset) -> Network:
-    """The recipe's network for this image set, its weights drawn from the recipe's seed."""
+    """The recipe's network for a set, its weights drawn from the recipe's seed."""
     mean, std = dataset.normalization(recipe.normalize)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         return build(
-            recipe.arch,
+            **network_values(recipe),
+            surrogate=Triangle(recipe.surrogate_height),
             num_classes=len(dataset.class_names),
-            num_steps=recipe.num_steps,
-            leak=recipe.leak,
             in_channels=dataset.train_images.shape[-3],
             image_size=dataset.train_images.shape[-1],
-            norm=recipe.norm,
-            window=recipe.window,
-            encoder=recipe.encoder,
-            permutation=recipe.permutation,
-            v_threshold=recipe.v_threshold,
-            surrogate=Triangle(recipe.surrogate_height),
             mean=mean,
             std=std,
             class_names=dataset.class_names,
@@ -80,10 +97,14 @@ def new_network(recipe: Recipe, dataset: Dataset) -> Network:
 
 @torch.inference_mode()
 def try_one(net: Network, dataset: Dataset) -> None:
-    """Let one training image through, so that what does not fit shows before a run begins.
+    """Let one training sample through, so that what does not fit shows before a run begins.
+
+    Args:
+        net: The network, on the device that it is trained on.
+        dataset: Its first training sample is taken.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If the network cannot take the training and the test samples.
     """
     shapes = [tuple(part.shape[1:]) for part in (dataset.train_images, dataset.test_images)]
     if shapes[0] != shapes[1]:
@@ -104,32 +125,3 @@ def try_one(net: Network, dataset: Dataset) -> None:
     random = torch.Generator(device=image.device).manual_seed(0)
     with evaluating(net):
         net(net.normalize(image), generator=random)
-
-
-def _progress(info: Mapping[str, Any], total: int, path: Path) -> Progress:
-    """The progress that travelled in a checkpoint.
-
-    Raises:
-        ValueError: If it is none, as in a copy of the best checkpoint, or impossible.
-    """
-    names = {field.name for field in fields(Progress)}
-    if set(info) != names:
-        raise ValueError(
-            f"{path} does not say how far training came, as a run's last checkpoint does; "
-            f"it says {', '.join(map(str, info)) or 'nothing'}. Is it a copy of another "
-            f"file? Put back the run's own, or start again in another folder."
-        )
-    numbers = [info[name] for name in ("seconds", "best", "loss_sum")]
-    counts = [info[name] for name in ("step", "right", "seen")]
-    possible = (
-        all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
-        and all(type(n) is int and n >= 0 for n in counts)
-        and 0 < info["step"] <= total
-        and info["right"] <= info["seen"]
-    )
-    if not possible:
-        raise ValueError(
-            f"{path} says that training came to {dict(info)}, which cannot be in a run of "
-            f"{total} steps: it was changed. Start again in another folder."
-        )
-    return Progress(**info)

@@ -9,6 +9,7 @@ them, so that whole numbers stay whole and no count appears twice. `augment.flip
 import torch
 from jaxtyping import Float32, Int64, Shaped
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from .images import cutout, flip, integers, uniform
 
@@ -118,11 +119,11 @@ def mix(
 ]:
     """Fill a random region of each sample with another sample's events (EventMix).
 
-    After Shen et al. (2022) and their code: the region is where a mixture of 2 to 4
-    Gaussian balls in time and space is densest, and its volume is any share of the whole,
-    all equally likely. A ball's weight is uniform in [0, 1], its centre any voxel, its
-    deviation along each axis half the axis times a uniform number, raised to at least 0.1.
-    The labels mix by the number of events, each sample's counted as a share of its own, so
+    After Shen et al. (2022) and their code (M22 in ``docs/method.md``): the region is
+    where a mixture of 2 to 4 Gaussian balls in time and space is densest, and its volume
+    is any share of the whole, all equally likely. A ball's weight is uniform in [0, 1],
+    its centre any voxel, its deviation along each axis half the axis times a uniform
+    number, raised to at least 0.1. The labels mix by the number of events, each sample's counted as a share of its own, so
     that a sample of many events does not outweigh one of few: of ``a``, which keeps ``k``
     of its events, and ``b``, of whose events ``m`` come in, both as shares,
     ``share = k / (k + m)``.
@@ -160,6 +161,27 @@ def mix(
     kept, taken = _part(frames, ~inside), _part(others, inside)
     share = torch.where(kept + taken > 0, kept / (kept + taken), 1.0)
     return mixed, labels, labels[partner], share
+
+
+def probabilities(
+    own: Int64[Tensor, " N"],
+    other: Int64[Tensor, " N"],
+    share: Float32[Tensor, " N"],
+    classes: int,
+) -> Float32[Tensor, "N K"]:
+    """The labels of mixed samples as probabilities of the classes (M22).
+
+    The cross-entropy with these is the mixture of the two cross-entropies that :func:`mix`
+    speaks of, since it is linear in the labels.
+
+    Args:
+        own: The samples' own classes.
+        other: The classes of the samples mixed in.
+        share: The weight of the former, in [0, 1].
+        classes: ``K``.
+    """
+    first, second = (one_hot(labels, classes) for labels in (own, other))
+    return share[:, None] * first + (1 - share[:, None]) * second
 
 
 def _region(frames: Tensor, generator: torch.Generator) -> Tensor:

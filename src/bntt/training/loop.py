@@ -1,0 +1,217 @@
+"""The steps and epochs of one sitting."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from ..analysis.accuracy import count_correct
+from ..config import Recipe
+from ..machine.interrupt import stoppable
+from ..networks import checkpoint
+from ..networks.network import Network
+from ..runs.folder import RunFolder
+from .batches import Batches, generator, likeliest
+from .by_recipe import recipe_loss, recipe_rate
+from .early_steps import copy_to_later_steps, trained_steps
+from .log import TrainingLog
+from .optimizer import optimizer_tensors
+from .start import Start
+from .state import Progress
+
+SAVE_EVERY = 60.0
+"""Seconds between checkpoints: what a killed run loses at most."""
+
+
+@dataclass(kw_only=True)
+class TrainingLoop:
+    """Trains from where a run is to its end, or until somebody asks it to stop."""
+
+    recipe: Recipe
+    folder: RunFolder
+    accelerator: Accelerator
+    net: Network
+    """The network itself, which is validated and saved."""
+    model: torch.nn.Module
+    """The network as it is trained: with several processes, in a wrapper."""
+    optimizer: Any
+    batches: Batches
+    progress: Progress
+    log: TrainingLog
+    pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    """Loss and number of correct answers of the steps since the last log entry, still on
+    the device: to read them is to wait for it."""
+    saved: float = field(default_factory=time.monotonic)
+    """When the last checkpoint was written, in seconds of the monotonic clock."""
+
+    @classmethod
+    def of(
+        cls,
+        start: Start,
+        recipe: Recipe,
+        folder: RunFolder,
+        accelerator: Accelerator,
+        batches: Batches,
+        quiet: bool,
+    ) -> "TrainingLoop":
+        """The loop of a sitting that begins so."""
+        model, optimizer = accelerator.prepare(start.net, start.optimizer)
+        log = TrainingLog(
+            *(recipe, folder, batches.steps_per_epoch, start.progress.step),
+            main=accelerator.is_main_process,
+            quiet=quiet,
+        )
+        return cls(
+            recipe=recipe,
+            folder=folder,
+            accelerator=accelerator,
+            net=start.net,
+            model=model,
+            optimizer=optimizer,
+            batches=batches,
+            progress=start.progress,
+            log=log,
+        )
+
+    @property
+    def main(self) -> bool:
+        """Whether this process, of several that share a run, is the one that speaks."""
+        return self.accelerator.is_main_process
+
+    def run(self, log_every: int) -> dict[str, Any]:
+        """Train, and return what :func:`bntt.training.train.train` does.
+
+        Args:
+            log_every: Steps between two entries of the log.
+        """
+        per_epoch, done = self.batches.steps_per_epoch, self.progress.step
+        total = self.recipe.epochs * per_epoch
+        if done == total:
+            return self.summary("finished")
+        with stoppable() as asked, self.log:
+            for step in range(done, total):
+                self.pending.append(self.step(step))
+                epoch_ends = (step + 1) % per_epoch == 0
+                if epoch_ends or (step + 1) % log_every == 0:
+                    self.tell(step)
+                if epoch_ends:
+                    self.finish_epoch(step)
+                stopping = self.stopping(asked)
+                if stopping or epoch_ends or time.monotonic() - self.saved > SAVE_EVERY:
+                    self.tell(step)
+                    self.save()
+                if stopping:
+                    return self.summary("interrupted")
+        return self.summary("finished")
+
+    def step(self, step: int) -> tuple[Tensor, Tensor]:
+        """One training step: its loss and how many answers were correct, on the device."""
+        self.begin_later_steps(step)
+        images, labels = self.batches.batch(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe_rate(self.recipe, step, self.batches.steps_per_epoch)
+        means = self.forward(images, step)
+        value = recipe_loss(self.recipe, means, labels)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(value)
+        self.optimizer.step()
+        return value.detach(), (means[-1].argmax(-1) == likeliest(labels)).sum()
+
+    def begin_later_steps(self, step: int) -> None:
+        """Where early epochs end: the later time-steps take over what was learned (M17).
+
+        The best accuracy so far was one of fewer time-steps, and does not count any more.
+        """
+        if step == self.recipe.early_epochs * self.batches.steps_per_epoch > 0:
+            copy_to_later_steps(self.net, self.recipe.early_steps)
+            self.progress.best = -1.0
+
+    def forward(self, images: Tensor, step: int) -> Tensor:
+        """Running means of the read-outs ``[T, N, K]`` for the batch of a step."""
+        where = (step, self.accelerator.process_index)
+        return self.model(
+            self.net.normalize(images),
+            per_step=True,
+            num_steps=trained_steps(self.recipe, step // self.batches.steps_per_epoch),
+            generator=generator(self.recipe.seed, "coding", *where, device=images.device),
+        )
+
+    def tell(self, step: int) -> None:
+        """Read what the device gathered since the last entry, and tell of it.
+
+        Of a batch shared among processes, each counts its own share.
+        """
+        if not self.pending:
+            return
+        losses, correct = (torch.stack(part) for part in zip(*self.pending, strict=True))
+        self.log.refuse_nan(step + 1 - len(losses), losses.tolist())
+        self.log.refuse_nonfinite(step, self.net.state_dict())
+        seen = len(losses) * self.recipe.batch_size // self.accelerator.num_processes
+        self.progress.count(losses.tolist(), int(correct.sum()), seen)
+        self.progress.step = step + 1
+        self.log.steps(step, losses.tolist(), self.progress)
+        self.pending.clear()
+
+    def finish_epoch(self, step: int) -> None:
+        """Validate, keep the best weights, tell of the epoch."""
+        epoch = (step + 1) // self.batches.steps_per_epoch
+        if self.main:
+            validation = self.validate(epoch - 1)
+            self.progress.seconds += self.log.lap()
+            # without images held out, the last epoch counts
+            score = validation[-1] if validation else float(epoch)
+            if score >= self.progress.best:  # of equals, the one trained longest
+                self.progress.best = score
+                checkpoint.write(self.folder.best, self.net, info={"epoch": epoch})
+            self.log.epoch(step, validation, self.progress)
+        self.progress.start_epoch()
+        self.accelerator.wait_for_everyone()
+
+    def validate(self, epoch: int) -> list[float]:
+        """Accuracy after each time-step on the images held out; empty if there are none."""
+        images, labels = self.batches.validation()
+        if len(images) == 0:
+            return []
+        correct = count_correct(
+            *(self.net, images, labels),
+            seed=self.recipe.seed,
+            num_steps=trained_steps(self.recipe, epoch),
+            precision=self.recipe.precision,
+        )
+        return (correct.double() / len(images)).tolist()
+
+    def save(self) -> None:
+        """Write everything that resuming needs, in one file."""
+        if self.main:
+            tensors = dict(optimizer_tensors(self.optimizer))
+            self.log.refuse_nonfinite(self.progress.step - 1, tensors)
+            checkpoint.write(self.folder.last, self.net, tensors, self.progress.to_dict())
+            seconds = round(self.progress.seconds, 1)
+            self.folder.update(step=self.progress.step, seconds=seconds)
+        self.saved = time.monotonic()
+
+    def stopping(self, asked: list[int]) -> bool:
+        """Whether any process was asked to stop."""
+        if self.accelerator.num_processes == 1:
+            return bool(asked)
+        if asked:
+            self.accelerator.set_trigger()
+        return self.accelerator.check_trigger()
+
+    def summary(self, status: str) -> dict[str, Any]:
+        """Record how the sitting ended, and return what training returns."""
+        validated = len(self.batches.held_out) > 0 and self.progress.best >= 0
+        values = {
+            "status": status,
+            "seconds": round(self.progress.seconds, 1),
+            "validation_accuracy": self.progress.best if validated else None,
+        }
+        if self.main:
+            self.folder.end(**values)
+        # nobody leaves before everything is written
+        self.accelerator.wait_for_everyone()
+        place = {"out": str(self.folder.path), "epochs": self.recipe.epochs}
+        return {**values, **place, "step": self.progress.step, "main": self.main}
