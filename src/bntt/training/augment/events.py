@@ -119,14 +119,14 @@ def mix(
 ]:
     """Fill a random region of each sample with another sample's events (EventMix).
 
-    After Shen et al. (2022) and their code (M22 in ``docs/method.md``): the region is
-    where a mixture of 2 to 4 Gaussian balls in time and space is densest, and its volume
-    is any share of the whole, all equally likely. A ball's weight is uniform in [0, 1],
-    its centre any voxel, its deviation along each axis half the axis times a uniform
-    number, raised to at least 0.1. The labels mix by the number of events, each sample's counted as a share of its own, so
-    that a sample of many events does not outweigh one of few: of ``a``, which keeps ``k``
-    of its events, and ``b``, of whose events ``m`` come in, both as shares,
-    ``share = k / (k + m)``.
+    After Shen et al. (2022) and their code (M22 in ``docs/method.md``): the region is where
+    a mixture of 2 to 4 Gaussian balls in time and space is densest, and its volume is any
+    share of the whole, all equally likely. A ball's weight is uniform in [0, 1], its centre
+    any voxel, its deviation along each axis half the axis times a uniform number, raised to
+    at least 0.1. The labels mix by the number of events, each sample's counted as a share
+    of its own, so that a sample of many events does not outweigh one of few: of ``a``,
+    which keeps ``k`` of its events, and ``b``, of whose events ``m`` come in, both as
+    shares, ``share = k / (k + m)``.
 
     Args:
         frames: Counts, at least 0, any dtype.
