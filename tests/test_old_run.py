@@ -28,7 +28,8 @@ ENDING = json.loads((OLD / "run_ending.json").read_text())
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A copy of the run, and the network that it trained."""
+    """A copy of the run, on one thread and with few channels, as it was trained."""
+    torch.set_num_threads(1)
     few = {"convs": "8 A 8 8 A", "hidden": 16, "global_pool": False}
     monkeypatch.setitem(PLANS, "vgg5", few)
     monkeypatch.setenv("BNTT_DATA", str(tmp_path / "cache"))

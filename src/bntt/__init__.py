@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .ops.surrogate import Rectangle as Rectangle
     from .ops.surrogate import Surrogate as Surrogate
     from .ops.surrogate import Triangle as Triangle
-    from .runs.opened import load as load
+    from .runs.load import load as load
 
 _ROOM_OF = {
     name: room
@@ -62,7 +62,7 @@ _ROOM_OF = {
         "networks.vgg": ("VGG", "vgg5", "vgg7", "vgg9", "vgg11"),
         "ops": ("backend", "backend_report"),
         "ops.surrogate": ("ATan", "FastSigmoid", "Rectangle", "Surrogate", "Triangle"),
-        "runs.opened": ("load",),
+        "runs.load": ("load",),
     }.items()
     for name in names
 }

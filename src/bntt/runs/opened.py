@@ -130,7 +130,7 @@ def open_run(path: str | Path, *, device: str = "auto") -> OpenedRun:
     """
     folder = RunFolder(path)
     recipe = folder.recipe()
-    net, trained = _best(folder, recipe)
+    net, trained = best_network(folder, recipe)
     where = hardware.device(device)
     precision, warning = _precision(recipe, where)
     return OpenedRun(
@@ -142,30 +142,6 @@ def open_run(path: str | Path, *, device: str = "auto") -> OpenedRun:
         precision=precision,
         precision_warning=warning,
     )
-
-
-def load(path: str | Path) -> Network:
-    """The best network of a run, or the network in a file, ready to classify.
-
-    Args:
-        path: A run folder, as ``bntt train`` writes it, or a file that :func:`bntt.save`
-            wrote.
-
-    Returns:
-        The network, on the CPU and in evaluation mode.
-
-    Raises:
-        FileNotFoundError: If there is no such file, or the folder holds no run or no
-            network yet.
-        ValueError: If the file is not a checkpoint of this library, is incomplete, holds
-            NaN or infinity, or is not of the run in whose folder it lies; or if its network
-            is of a class that was not registered.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return checkpoint.load(path)
-    folder = RunFolder(path)
-    return _best(folder, folder.recipe())[0]
 
 
 def dataset_of(recipe: Recipe, root: str | Path | None, *, quiet: bool = True) -> Dataset:
@@ -203,7 +179,7 @@ def check_labels(dataset: Dataset) -> None:
             )
 
 
-def _best(folder: RunFolder, recipe: Recipe) -> tuple[Network, int]:
+def best_network(folder: RunFolder, recipe: Recipe) -> tuple[Network, int]:
     """The run's best network, and how many of its first time-steps were trained.
 
     Raises:
