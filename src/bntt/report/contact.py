@@ -12,6 +12,9 @@ from .sheet import Sheet, text_width
 Rows = Sequence[tuple[str, np.ndarray]]
 """Name of a class and its samples."""
 
+Scales = Sequence[tuple[str, np.ndarray]]
+"""What the samples of a colour mean, and these as RGB [H, W, 3] in [0, 1]."""
+
 MOST, MOST_EVENTS = 200, 30
 """Classes on one sheet, of images and of events, which take a whole row each."""
 FEW = 20
@@ -95,7 +98,7 @@ def _full(counts: list[np.ndarray]) -> float:
     return max(1.0, np.percentile(there, 95)) if len(there) else 1.0
 
 
-def _scales(full: float, steps: int) -> list[tuple[str, np.ndarray]]:
+def _scales(full: float, steps: int) -> Scales:
     """What the colours of frames and of the time surface mean, with samples as RGB."""
     most = ceil(full)
     some = sorted({1, max(1, round(most / 2)), most})
@@ -150,33 +153,51 @@ def _draw(
     path: str | Path,
     title: str,
     heads: Sequence[str] = (),
-    scales: Sequence[tuple[str, np.ndarray]] = (),
+    scales: Scales = (),
 ) -> None:
     """Lay out named strips in blocks side by side, read downwards, and save the page."""
     label = max(text_width(name) for name, _ in strips) + 8
     wide = max(pixels.shape[1] for _, pixels in strips)
     high = max(len(strips[0][1]), LINE) + 2 * GAP
-    rows = ceil(len(strips) / blocks)
-    width = blocks * (label + wide + MARGIN) + MARGIN
+    rows, column = ceil(len(strips) / blocks), label + wide + MARGIN
     above = MARGIN + LINE * (len(title.splitlines()) + bool(heads)) + 8
     below = above + rows * high + MARGIN
-    widths = [pixels.shape[1] + 8 + text_width(words) for words, pixels in scales]
-    wanted = max(text_width(title), *widths, 0) + 2 * MARGIN
-    sheet = Sheet(max(width, wanted), below + (LINE + 4) * len(scales) + MARGIN)
+    sheet = Sheet(
+        max(blocks * column + MARGIN, _widest(title, scales) + 2 * MARGIN),
+        below + (LINE + 4) * len(scales) + MARGIN,
+    )
     sheet.words(title, MARGIN, MARGIN, va="top")
-    for k, head in enumerate(heads):
-        centre = MARGIN + label + (k + 0.5) * wide / len(heads)
-        sheet.words(head, centre, above - 4, ha="center", va="bottom")
+    _write_heads(sheet, heads, MARGIN + label, wide, above - 4)
     for k, (name, pixels) in enumerate(strips):
-        left = MARGIN + k // rows * (label + wide + MARGIN) + label
+        left = MARGIN + k // rows * column + label
         top = above + k % rows * high
         sheet.words(name, left - 8, top + len(pixels) / 2, ha="right", va="center")
         sheet.picture(pixels, left, top)
-    for k, (words, pixels) in enumerate(scales):
-        top = below + k * (LINE + 4)
+    _draw_scales(sheet, scales, below)
+    sheet.save(path)
+
+
+def _widest(title: str, scales: Scales) -> int:
+    """Pixels that the title needs, or a scale with its words."""
+    widths = [pixels.shape[1] + 8 + text_width(words) for words, pixels in scales]
+    return max(text_width(title), *widths, 0)
+
+
+def _write_heads(
+    sheet: Sheet, heads: Sequence[str], left: int, wide: int, bottom: int
+) -> None:
+    """Write what the tiles of a strip are above them, each in the middle of its own."""
+    for k, head in enumerate(heads):
+        centre = left + (k + 0.5) * wide / len(heads)
+        sheet.words(head, centre, bottom, ha="center", va="bottom")
+
+
+def _draw_scales(sheet: Sheet, scales: Scales, top: int) -> None:
+    """Draw scales below one another, the words of each behind it."""
+    for words, pixels in scales:
         sheet.picture(pixels, MARGIN, top)
         sheet.words(words, MARGIN + pixels.shape[1] + 8, top + LINE / 2, va="center")
-    sheet.save(path)
+        top += LINE + 4
 
 
 def _short(name: str) -> str:
