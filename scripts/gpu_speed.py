@@ -39,9 +39,9 @@ def job(tiny: bool, num_steps: int, precision: str) -> Job:
     return Job(
         implementation="bntt",
         arch=arch,
-        convs=plan["convs"],
-        hidden=plan["hidden"],
-        global_pool=plan["global_pool"],
+        convs=plan.convs,
+        hidden=plan.hidden,
+        global_pool=plan.global_pool,
         num_steps=num_steps,
         precision=precision,
         batch_size=batch_size,

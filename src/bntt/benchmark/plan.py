@@ -47,9 +47,9 @@ class Setting:
         job = Job(
             implementation=implementation,
             arch=self.arch,
-            convs=plan["convs"],
-            hidden=plan["hidden"],
-            global_pool=plan["global_pool"],
+            convs=plan.convs,
+            hidden=plan.hidden,
+            global_pool=plan.global_pool,
             num_steps=self.num_steps,
             batch_size=self.batch_size,
             image_size=self.image_size,

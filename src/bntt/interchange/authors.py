@@ -69,7 +69,7 @@ def _config(tensors: dict[str, Tensor], path: Path) -> dict[str, Any]:
         "num_steps": _num_steps(tensors, path),
         "norm": "bntt",
     }
-    if not PLANS[arch]["global_pool"]:
+    if not PLANS[arch].global_pool:
         config["image_size"] = _image_size(arch, inputs, widths[-1], path)
     return config
 
@@ -102,8 +102,7 @@ def _shape(tensors: dict[str, Tensor], name: str, ndim: int, path: Path) -> tupl
 
 def _plan_of(widths: list[int], hidden: int, path: Path) -> str:
     for arch, plan in PLANS.items():
-        convs = [int(entry) for entry in plan["convs"].split() if entry != "A"]
-        if (convs, plan["hidden"]) == (widths, hidden):
+        if (plan.channels, plan.hidden) == (widths, hidden):
             return arch
     raise ValueError(
         f"{path} holds convolutions of widths {widths} and a hidden layer of {hidden}, "
@@ -138,7 +137,7 @@ def _image_size(arch: str, inputs: int, channels: int, path: Path) -> int:
             f"{path} ends its convolutions in {channels} channels, but 'fc1.weight' takes "
             f"{inputs} inputs, which is not {channels} times the area of a square image."
         )
-    return side << PLANS[arch]["convs"].split().count("A")
+    return side * PLANS[arch].shrink
 
 
 def _agreeing(

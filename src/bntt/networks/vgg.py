@@ -1,5 +1,6 @@
 """Spiking VGG networks: one class, and a plan of channels for each of them (M15)."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,15 +12,42 @@ from ..layers.pool import average_pool
 from ..ops.arguments import is_mapped
 from .network import Network
 
-PLANS: dict[str, dict[str, Any]] = {
-    "vgg5": {"convs": "64 A 128 128 A", "hidden": 512, "global_pool": False},
-    "vgg7": {"convs": "64 A 128 A 256 256 A 512 A", "hidden": 512, "global_pool": False},
-    "vgg9": {"convs": "64 64 A 128 128 A 256 256 256 A", "hidden": 1024,
-             "global_pool": False},
-    "vgg11": {"convs": "64 A 128 A 256 256 A 512 512 A 512 512", "hidden": 4096,
-              "global_pool": True},
-}  # fmt: skip
-"""``convs`` lists 3x3 convolutions by their channels; ``A`` is 2x2 average pooling."""
+
+@dataclass(frozen=True)
+class Plan:
+    """The layers of a VGG."""
+
+    convs: str
+    """3x3 convolutions by their channels; ``A`` is 2x2 average pooling of spikes."""
+    hidden: int
+    """Neurons of the hidden linear layer."""
+    global_pool: bool = False
+    """Whether the linear layers see the mean over all pixels, rather than each pixel."""
+
+    @property
+    def channels(self) -> list[int]:
+        """Channels of each convolution."""
+        return [int(entry) for entry in self.convs.split() if entry != "A"]
+
+    @property
+    def pooled(self) -> list[bool]:
+        """Whether pooling follows each convolution."""
+        entries = [*self.convs.split(), ""]
+        pairs = zip(entries[:-1], entries[1:], strict=True)
+        return [after == "A" for entry, after in pairs if entry != "A"]
+
+    @property
+    def shrink(self) -> int:
+        """Pixels of the image, along one side, that become one pixel at the end."""
+        return 2 ** sum(self.pooled)
+
+
+PLANS = {
+    "vgg5": Plan("64 A 128 128 A", hidden=512),
+    "vgg7": Plan("64 A 128 A 256 256 A 512 A", hidden=512),
+    "vgg9": Plan("64 64 A 128 128 A 256 256 256 A", hidden=1024),
+    "vgg11": Plan("64 A 128 A 256 256 A 512 512 A 512 512", hidden=4096, global_pool=True),
+}
 
 IMAGE_ENCODERS = ("poisson", "direct", "events")
 
@@ -55,10 +83,9 @@ class VGG(Network):
                 f"{', '.join(IMAGE_ENCODERS)}, or arch='seq'."
             )
         plan = PLANS[arch]
-        pools = plan["convs"].split().count("A")
-        self.global_pool = plan["global_pool"]
-        _check_size(arch, self.image_size, 2**pools, self.global_pool)
-        self._build(plan, 1 if self.global_pool else (self.image_size >> pools) ** 2)
+        _check_size(arch, self.image_size, plan.shrink, plan.global_pool)
+        self.global_pool, self.pooled = plan.global_pool, plan.pooled
+        self._build(plan)
 
     @property
     def layer_areas(self) -> list[int]:
@@ -84,21 +111,17 @@ class VGG(Network):
         x = self.layers[-1](self.hidden(x).unflatten(0, (T, N)), start=start)
         return self.output(x)
 
-    def _build(self, plan: dict[str, Any], area: int) -> None:
+    def _build(self, plan: Plan) -> None:
         self.convs, self.layers = nn.ModuleList(), nn.ModuleList()
-        self.pooled: list[bool] = []
         channels = self.in_channels
-        for entry in plan["convs"].split():
-            if entry == "A":
-                self.pooled[-1] = True
-                continue
-            self.convs.append(Conv(channels, int(entry), 3, padding=1, bias=False))
-            channels = int(entry)
-            self.layers.append(self.layer(channels))
-            self.pooled.append(False)
-        self.hidden = nn.Linear(channels * area, plan["hidden"], bias=False)
-        self.layers.append(self.layer(plan["hidden"]))
-        self.output = nn.Linear(plan["hidden"], self.num_classes, bias=False)
+        for width in plan.channels:
+            self.convs.append(Conv(channels, width, 3, padding=1, bias=False))
+            self.layers.append(self.layer(width))
+            channels = width
+        area = 1 if plan.global_pool else (self.image_size // plan.shrink) ** 2
+        self.hidden = nn.Linear(channels * area, plan.hidden, bias=False)
+        self.layers.append(self.layer(plan.hidden))
+        self.output = nn.Linear(plan.hidden, self.num_classes, bias=False)
         self.draw_weights()
 
 

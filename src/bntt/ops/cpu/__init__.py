@@ -17,7 +17,7 @@ BLOCK = 16384
 """Numbers of one time-step in a block: enough to pay for a call, few enough that there are
 blocks for all threads."""
 
-RESETS = {"soft": 0, "hard": 1, "none": 2}
+RESETS = {"soft": kernels.SOFT, "hard": kernels.HARD, "none": kernels.NONE}
 
 
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:

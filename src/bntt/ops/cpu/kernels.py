@@ -18,7 +18,7 @@ from .bfloat16 import narrow, spike, widen
 COMPILED = not config.DISABLE_JIT  # pyright: ignore[reportAttributeAccessIssue]
 """Whether there are kernels: Numba can be told, for debugging, to compile nothing."""
 
-SOFT, HARD = 0, 1
+SOFT, HARD, NONE = 0, 1, 2
 TRIANGLE, RECTANGLE, ATAN, FLAT = 0, 1, 2, -1
 TILE = 2048  # numbers of one time-step that a thread works on at a time
 CACHE = 65536  # numbers of all time-steps that it keeps at hand
