@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .events.clock import refuse_uneven, said, settle
 from .events.files import read_recording
+from .events.files.recording_bytes import check_recording
 from .events.frames import to_frames
 from .events.recording import Events
 from .events.sensor import UNKNOWN, most, refuse_stretched
@@ -131,8 +132,7 @@ def read_parts(
         ImportError: If it is AEDAT 4 and the library `aedat` is not installed.
     """
     path = Path(path)
-    advice = "Name the files of an event camera, such as those that docs/events.md lists."
-    check_file(path, "a recording", advice)
+    check_recording(path)
     sensor = options.sensor or geometry.sensor
     options = replace(options, sensor=sensor, image_size=max(geometry.inner))
     events, note = _settled(path, name, options)

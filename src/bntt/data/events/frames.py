@@ -1,10 +1,13 @@
 """Frames of events: how many fell on each pixel, of each polarity, in each part of time."""
 
 import math
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from ...choices import one_of
+from ...config.sets import FrameRule
 from ...config.values import LONGEST_SIDE
 from .recording import Events
 
@@ -110,8 +113,7 @@ def check_frames(num_steps: int, size: int, by: str) -> None:
     ):
         if value > most:
             raise ValueError(f"`{name}` must be at most {most}, got {value}.")
-    if by not in ("time", "count"):
-        raise ValueError(f"Frames are divided by 'time' or 'count', got {by!r}.")
+    one_of("frames", by, get_args(FrameRule))
 
 
 def _step_by_time(
