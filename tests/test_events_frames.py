@@ -162,7 +162,7 @@ def test_no_events_give_frames_of_zeros(by):
         ({"size": -1}, "a side in pixels, or 0 .* got -1"),
         ({"num_steps": 10**9}, "`num_steps` must be at most 65536, got 1000000000"),
         ({"size": 10**5}, "`size` must be at most 8192, got 100000"),
-        ({"by": "events"}, "by 'time' or 'count', got 'events'"),
+        ({"by": "events"}, "Unknown frames 'events'. Known: time, count"),
     ],
 )
 def test_frames_that_cannot_be_are_refused(wrong, expected):
