@@ -25,22 +25,22 @@ class Published:
     """Where it lies, the first choice first."""
 
 
-def fetch(published: Published, cache: Path, *, quiet: bool = True) -> Path:
-    """Download a file into `cache`, unless it is there already, and return its path.
+def fetch(published: Published, folder: Path, *, quiet: bool = True) -> Path:
+    """Download a file into `folder`, unless it is there already, and return its path.
 
     Raises:
         ImportError: If pooch is not installed.
-        PermissionError: If `cache` cannot be written.
+        PermissionError: If `folder` cannot be written.
         ConnectionError: If the file could not be had, or was not the published one.
     """
     pooch = _pooch(published)
     failures = []
     for url in published.urls:
         try:
-            return _retrieve(pooch, url, published, cache, quiet)
+            return _retrieve(pooch, url, published, folder, quiet)
         except PermissionError as error:
             raise PermissionError(
-                f"The download of {published.title} cannot be kept in {cache}: permission "
+                f"The download of {published.title} cannot be kept in {folder}: permission "
                 f"denied. Name another folder with the environment variable BNTT_DATA."
             ) from error
         except (OSError, ValueError) as error:  # no network, full disk; another checksum
@@ -48,12 +48,12 @@ def fetch(published: Published, cache: Path, *, quiet: bool = True) -> Path:
             failures.append(f"from {url} ({type(error).__name__}: {why})")
     raise ConnectionError(
         f"{published.title} could not be downloaded {', nor '.join(failures)}. Put "
-        f"{published.file} into {cache}, or name the folder it is in with --data DIR."
+        f"{published.file} into {folder}, or name the folder it is in with --data DIR."
     )
 
 
 def _retrieve(
-    pooch: ModuleType, url: str, published: Published, cache: Path, quiet: bool
+    pooch: ModuleType, url: str, published: Published, folder: Path, quiet: bool
 ) -> Path:
     with Display(f"Downloading {published.file}", total=0, quiet=quiet) as display:
         downloader = pooch.HTTPDownloader(progressbar=_Bar(display), chunk_size=CHUNK)
@@ -61,7 +61,7 @@ def _retrieve(
             url,
             published.checksum,
             fname=published.file,
-            path=cache,
+            path=folder,
             downloader=downloader,
         )
     return Path(path)
