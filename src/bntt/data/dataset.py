@@ -9,7 +9,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from ..config.sets import AUTHORS
-from .geometry import Geometry
+from .geometry import Geometry, bordered
 from .originals import Originals
 
 Images = UInt8[Tensor, "N C H W"] | UInt8[Tensor, "N T C H W"]
@@ -151,6 +151,5 @@ def pad(images: UInt8[Tensor, "N C H W"], size: int, title: str) -> Tensor:
             f"least {max(height, width)}, for a border of zeros around them, got {size}. "
             f"They are never cut or scaled."
         )
-    top, left = (size - height) // 2, (size - width) // 2
-    border = (left, size - width - left, top, size - height - top)
-    return torch.nn.functional.pad(images, border)
+    geometry = bordered(images.shape[1], (height, width), size)
+    return torch.nn.functional.pad(images, geometry.border)

@@ -21,7 +21,7 @@ from .events.frames import to_frames
 from .events.recording import Events
 from .events.sensor import UNKNOWN, most, refuse_stretched
 from .folders import check_file
-from .geometry import Geometry
+from .geometry import Geometry, bordered
 from .images.file import MODES, read
 from .images.levels import few_levels
 from .options import DataOptions
@@ -210,7 +210,5 @@ def _bordered(
     frames: UInt8[np.ndarray, "T 2 s s"], size: int
 ) -> UInt8[np.ndarray, "T 2 S S"]:
     """Put frames into the middle of squares of zeros of `size` pixels."""
-    side = frames.shape[-1]
-    square = Geometry(channels=2, image_size=size, height=side, width=side)
-    left, right, top, bottom = square.border
+    left, right, top, bottom = bordered(2, frames.shape[-2:], size).border
     return np.pad(frames, ((0, 0), (0, 0), (top, bottom), (left, right)))
