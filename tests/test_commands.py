@@ -104,7 +104,7 @@ def test_an_evaluation_says_which_sources_answered(capsys, commit, said):
     assert said in " ".join(capsys.readouterr().out.split())
 
 
-def test_several_seeds_give_a_spread(run, bntt_says):
+def test_several_seeds_give_a_deviation(run, bntt_says):
     answer = json.loads(bntt_says("evaluate", run, "--seeds", "2", "--json"))
     assert answer["seeds"] == [0, 1]
     assert answer["std"] == [0.0] * 4, "direct coding is the same for every seed"

@@ -68,13 +68,8 @@ def evaluate(
         print_evaluation(result, checkpoint)
     for warning in result.warnings:
         note(f"Note: {warning}")
-    if figure is not None:
-        from ..report import accuracy_over_time
-
-        curve = {run.name: (result.mean, result.std or result.interval)}
-        words = result.whole, bars_of(result)
-        if not drawn(lambda path: accuracy_over_time(curve, path, *words), figure):
-            raise typer.Exit(1)
+    if figure is not None and not _drawn(result, run.name, figure):
+        raise typer.Exit(1)
 
 
 def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
@@ -87,8 +82,8 @@ def print_evaluation(result: Evaluation, checkpoint: Path) -> None:
     found = zip(result.mean, stds, result.interval, strict=True)
     for t, (mean, std, (low, high)) in enumerate(found, 1):
         share = f"{100 * mean:.2f} ± {100 * std:.2f} %" if several else f"{mean:.2%}"
-        right = f"{mean * result.images:.{int(several)}f} of {result.images}"
-        rows.append((str(t), share, f"{100 * low:.2f} to {100 * high:.2f}", right))
+        correct = f"{mean * result.images:.{int(several)}f} of {result.images}"
+        rows.append((str(t), share, f"{100 * low:.2f} to {100 * high:.2f}", correct))
     print_table(("step", "accuracy", "interval", "correct"), rows)
     out(
         f"Interval: Wilson's, 95 %, for {result.images} images. In {result.precision} on "
@@ -110,7 +105,16 @@ def _sources(commit: str) -> str:
     return f"commit {commit[:DIGEST]}{changed}"
 
 
-def bars_of(result: Evaluation) -> str:
+def _drawn(result: Evaluation, name: str, figure: Path) -> bool:
+    """Draw the accuracy after every time-step; returns whether that went well."""
+    from ..report import accuracy_over_time
+
+    curve = {name: (result.mean, result.std or result.interval)}
+    words = result.whole, _bars(result)
+    return drawn(lambda path: accuracy_over_time(curve, path, *words), figure)
+
+
+def _bars(result: Evaluation) -> str:
     """Say what the error bars of the figure are."""
     if result.std is None:
         return f"bars: Wilson's 95 % interval for {result.images} images"

@@ -88,9 +88,9 @@ def print_training(done: dict[str, Any], next_command: list[str]) -> None:
     """
     if done["status"] == "finished":
         accuracy = done["validation_accuracy"]
-        right = "" if accuracy is None else f", validation accuracy {accuracy:.2%}"
+        found = "" if accuracy is None else f", validation accuracy {accuracy:.2%}"
         epochs = f"{done['epochs']} epoch{'s' * (done['epochs'] != 1)}"
-        terminal.out(f"Trained {epochs} in {done['seconds']:.0f} s{right}.")
+        terminal.out(f"Trained {epochs} in {done['seconds']:.0f} s{found}.")
         terminal.out(f"Next: {shlex.join(next_command)}")
     else:
         terminal.note(f"Interrupted. To go on: {shlex.join(next_command)}")
