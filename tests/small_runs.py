@@ -52,6 +52,14 @@ def pictures(train=48, test=8, *, channels=1, size=8, classes=4, seed=0):
     )
 
 
+def recordings(count=24, steps=3, classes=4):
+    """Frames of events, more or fewer of them."""
+    random = torch.Generator().manual_seed(3)
+    frames = torch.randint(0, 9, (count + 8, steps, 2, 4, 4), generator=random).byte()
+    few = {"train_images": frames[:count], "test_images": frames[count:]}
+    return replace(pictures(count, channels=2, classes=classes), **few)
+
+
 def go(out, recipe=RECIPE, *, resume=False, log_every=None, **changes):
     """Train by the recipe with changes, unseen, on the CPU."""
     recipe = replace(recipe, **changes)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_runs import RECIPE, pictures
+from small_runs import RECIPE, pictures, recordings
 
 from bntt.training.augment.events import mix, probabilities
 from bntt.training.batches import PURPOSES, Batches, generator, likeliest
@@ -147,14 +147,6 @@ def test_a_change_larger_than_the_images_is_refused_before_the_first_step(change
     small = replace(data, train_images=train, test_images=test)
     with pytest.raises(ValueError, match=rf"have {side} x {side} pixels, but"):
         Batches(replace(PLAIN, **change), small, CPU)
-
-
-def recordings(count=24, steps=3, classes=4):
-    """Frames of events, more or fewer of them."""
-    random = torch.Generator().manual_seed(3)
-    frames = torch.randint(0, 9, (count + 8, steps, 2, 4, 4), generator=random).byte()
-    few = {"train_images": frames[:count], "test_images": frames[count:]}
-    return replace(pictures(count, classes=classes), **few)
 
 
 MIXED = replace(PLAIN, augment="none", encoder="events", dataset="npz", validation=0)

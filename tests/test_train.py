@@ -22,6 +22,7 @@ from small_runs import (
     kill,
     log,
     pictures,
+    recordings,
     same,
     status,
     stopped,
@@ -315,3 +316,18 @@ def test_a_network_that_does_not_fit_leaves_no_folder(tmp_path):
     with pytest.raises(ValueError, match="must be a multiple of 8, got 4"):
         go(tmp_path / "run", arch="vgg9")
     assert not (tmp_path / "run").exists()
+
+
+def test_mixed_recordings_are_learned_and_an_interrupt_changes_nothing(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training, "dataset_of", lambda *_, **__: recordings(40))
+    mixed = {"dataset": "npz", "encoder": "events", "augment": "event-mix", "epochs": 2}
+    go(tmp_path / "whole", **mixed)
+    plain = {**mixed, "augment": "none"}
+    go(tmp_path / "plain", **plain)
+    last = [tmp_path / name / "last.safetensors" for name in ("whole", "plain")]
+    assert not same(*map(tensors, last)), "nothing was mixed"
+    stopped(tmp_path / "half", monkeypatch, 5, interrupt, **mixed)
+    go(tmp_path / "half", resume=True, **mixed)
+    assert_same_run(tmp_path / "half", tmp_path / "whole")

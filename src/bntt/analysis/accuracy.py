@@ -41,15 +41,18 @@ def count_correct(
     """How many images are classified correctly after each time-step.
 
     Args:
-        net: Put into evaluation mode here, and back.
+        net: The network. It is evaluated in evaluation mode and left in its own.
         images: All of them are used.
         labels: Their classes.
-        seed: Of the encoder's random numbers.
+        seed: Seed of the encoder's random numbers.
         num_steps: Stop after so many time-steps; all that were trained if omitted.
         batch_size: Images at a time. Poisson coding draws batch by batch, so its noise
             depends on it.
         precision: ``"float32"`` or ``"bfloat16"``.
-        advance: Called with the number of images just done.
+        advance: Called with the number of images of every batch that is done.
+
+    Returns:
+        The number of correct answers after each of the ``T`` time-steps.
 
     Raises:
         ValueError: If there is no image, or more time-steps are asked for than trained.
@@ -93,8 +96,8 @@ def evaluate(
         net: The network.
         images: All of them are used.
         labels: Their classes.
-        dataset: A name to remember.
-        seeds: Of the encoder: 0, 1 and 2 for Poisson coding if omitted, else one.
+        dataset: The name of the set, for the result.
+        seeds: Seeds of the encoder. If omitted 0, 1 and 2 for Poisson coding, else 0.
         num_steps: Stop after so many time-steps; all that were trained if omitted.
         batch_size: Images at a time.
         precision: ``"float32"`` or ``"bfloat16"``.
@@ -143,14 +146,15 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate a run's best checkpoint on the whole test set; writes ``evaluation.json``.
 
-    The precision is the run's. An earlier evaluation gives way only to the same question
-    on the same data; another one is kept, and the new one goes into ``evaluation-2.json``
-    and so on. Where it cannot be written, the answer carries a warning that says so.
+    The precision is the run's. An earlier evaluation is replaced only if it answers the
+    same question on the same data; otherwise it is kept, and the new one is written to
+    ``evaluation-2.json`` and so on. If it cannot be written, the result carries a warning
+    that says so.
 
     Args:
         run: The run folder.
         data: Where the image set lies, as for training.
-        seeds: Of the encoder, as :func:`evaluate`.
+        seeds: Seeds of the encoder, as for :func:`evaluate`.
         num_steps: Stop after so many time-steps.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         batch_size: Images at a time.
@@ -192,7 +196,10 @@ def evaluate_run(
 
 
 def _kept(result: Evaluation, folder: RunFolder, about: dict[str, Any]) -> Evaluation:
-    """The evaluation, written into the run folder; work that is done is not lost if not."""
+    """Write the evaluation into the run folder; return it with the file that it is in.
+
+    If it cannot be written it is returned all the same, with a warning.
+    """
     earlier = folder.path / "evaluation.json"
     try:
         file = folder.keep_evaluation({**about, **result.to_dict()}, result.question())

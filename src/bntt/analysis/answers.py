@@ -1,10 +1,10 @@
-"""A network's answers are numbers, or there is no answer."""
+"""Refuse answers of a network that are NaN or infinite."""
 
 from torch import Tensor
 
 
 def refuse_nonfinite(logits: Tensor) -> None:
-    """Refuse read-outs of which the largest is no answer.
+    """Refuse read-outs of which the largest would mean nothing.
 
     Raises:
         FloatingPointError: If one is NaN or infinite.

@@ -1,4 +1,4 @@
-"""What there is to know of an image or event set before anything is trained on it."""
+"""A summary of an image or event set, as ``bntt data`` prints and draws it."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,24 +15,24 @@ from ..machine.terminal import Beside, shown
 from ..report import event_sheet, image_sheet
 
 NAMED = 5
-"""Files that are named where many are wrong."""
+"""How many files a message names if many are wrong."""
 EXAMPLES = 10
-"""Images of each class on a contact sheet, at most."""
+"""How many images of each class a contact sheet shows at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """What `bntt data NAME` says of a set."""
+    """A summary of a set: what ``bntt data NAME`` prints."""
 
     name: str
     title: str
     shape: tuple[int, ...]
-    """Of one sample: ``(C, H, W)``, or for events ``(T, 2, H, W)``."""
+    """Shape of one sample: ``(C, H, W)``, or for events ``(T, 2, H, W)``."""
     class_names: tuple[str, ...]
     train: tuple[int, ...]
-    """Training samples of each class."""
+    """Number of training samples of each class."""
     test: tuple[int, ...]
-    """Test samples of each class."""
+    """Number of test samples of each class."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
     note: str
@@ -41,7 +41,7 @@ class Overview:
     source: dict[str, str]
     """SHA-256 of the bytes that were read, by name."""
     checked: str
-    """What was compared with what, in words."""
+    """What was checked against what, in words."""
 
     @property
     def events(self) -> bool:
@@ -49,7 +49,7 @@ class Overview:
         return len(self.shape) == 4
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
+        """Return all values in plain types, for JSON."""
         return asdict(self)
 
 
@@ -106,7 +106,12 @@ def _compare(cache: Path, originals: Originals) -> int:
 
 
 def overview(data: Dataset, checked: str) -> Overview:
-    """Count and describe what was loaded, and say what of it was checked."""
+    """Summarise a set that was loaded.
+
+    Args:
+        data: The set.
+        checked: What was checked against what, in words (see :func:`load_whole`).
+    """
     train, test = (
         np.bincount(labels.numpy(), minlength=len(data.class_names)).tolist()
         for labels in (data.train_labels, data.test_labels)
@@ -150,7 +155,7 @@ def draw(data: Dataset, path: Path) -> None:
 
 
 def _step(data: Dataset) -> str:
-    """What a time-step of a recording is, in words."""
+    """The duration of a time-step of a recording, in words; empty if it is not known."""
     steps, geometry = data.train_images.shape[1], data.geometry
     if geometry is None:
         return ""

@@ -1,4 +1,4 @@
-"""What an evaluation found: accuracy after every time-step, and of what it is true."""
+"""What an evaluation found: the accuracy after every time-step, and on which data."""
 
 import math
 import statistics
@@ -22,7 +22,7 @@ class Evaluation:
     images: int
     """How many images were classified: all that the data hold."""
     seeds: tuple[int, ...]
-    """Of the encoder; one evaluation each."""
+    """Seeds of the encoder; every one of them is an evaluation of all images."""
     accuracy: tuple[tuple[float, ...], ...]
     """Share of the images classified correctly, in [0, 1], per seed and time-step."""
     batch_size: int
@@ -31,11 +31,11 @@ class Evaluation:
     trained_steps: int | None = None
     """How many of the first time-steps were trained; None if that is not known."""
     note: str = ""
-    """What the set says of itself, such as that splits differ."""
+    """What a reader must be told of the set, such as that its split is not official."""
     source: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the bytes that were read, by name."""
     split_sha256: str = ""
-    """Of which samples are in which part; empty if the set has an official division."""
+    """SHA-256 of which samples are in which part; empty if the division is official."""
     commit: str = ""
     warnings: tuple[str, ...] = ()
     """What a reader must know before believing the numbers."""
@@ -44,7 +44,7 @@ class Evaluation:
 
     @property
     def mean(self) -> list[float]:
-        """Over the seeds, per time-step."""
+        """Mean accuracy over the seeds, per time-step, in [0, 1]."""
         return [statistics.fmean(step) for step in zip(*self.accuracy, strict=True)]
 
     @property
@@ -88,7 +88,10 @@ class Evaluation:
         }
 
     def question(self) -> dict[str, Any]:
-        """Those of the plain values that say what was asked, of which data."""
+        """Those of the plain values that say what was asked, and on which data.
+
+        Two evaluations with equal questions can take each other's place.
+        """
         kept = self.to_dict()
         names = ("dataset", "images", "source", "split_sha256", "batch_size", "precision")
         asked = {"num_steps": len(self.accuracy[0]), "seeds": list(self.seeds)}
@@ -96,7 +99,15 @@ class Evaluation:
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's score interval, 95 %, for a share of so many independent cases."""
+    """Wilson's score interval, 95 %, for a share of ``count`` independent cases.
+
+    Args:
+        share: The share that was observed, in [0, 1].
+        count: Of how many cases; at least 1.
+
+    Returns:
+        The lower and the upper end, in [0, 1].
+    """
     half = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
     scale = 1 + Z * Z / count
     middle = share + Z * Z / (2 * count)

@@ -29,11 +29,12 @@ class Prediction:
     classes: tuple[str, ...]
     """Names, one per time-step."""
     probabilities: tuple[float, ...]
-    """Of those classes: the softmax of the running mean read-out, in [0, 1]."""
+    """Probabilities of those classes, in [0, 1]: softmax of the running mean read-out."""
     note: str = ""
-    """What may be wrong with the picture or recording; empty if nothing is."""
+    """What may be wrong with the picture or recording; empty if nothing seems to be."""
     span_ms: tuple[int, int] | None = None
-    """What part of a recording this is, from its first event on; None if it is whole."""
+    """Begin and end of the part of a recording that this is, in milliseconds from its first
+    event on; None for a whole recording or a picture."""
 
     @property
     def settled(self) -> int:
@@ -69,7 +70,7 @@ class Unread:
 
 
 Sample = tuple[Tensor, dict[str, Any]]
-"""What the network is shown, and entries of the `Prediction` that tell of it."""
+"""The input of the network, and what is known of it: fields of its `Prediction`."""
 
 
 @torch.inference_mode()
@@ -84,13 +85,13 @@ def predict(
     """Classify one picture, or the frames of one recording, after every time-step.
 
     Args:
-        net: In evaluation mode.
-        image: As :func:`read_as_trained` makes it of a picture; for a
+        net: The network, in evaluation mode.
+        image: What :func:`bntt.data.single_file.read_as_trained` makes of a picture; for a
             network for events a frame per time-step.
         num_steps: Stop after so many time-steps; all that were trained if omitted.
-        seed: Of the encoder. Each picture draws alone, so that its answer does not depend
-            on the pictures beside it.
-        file: A name to remember.
+        seed: Seed of the encoder. Each picture draws its own random numbers, so that its
+            answer does not depend on other pictures.
+        file: The name of the file, for the result.
 
     Raises:
         ValueError: If more time-steps are asked for than trained, or the shape is wrong.
@@ -119,7 +120,7 @@ def predict_run(
 ) -> list[Prediction | Unread]:
     """Classify files with a run's best checkpoint.
 
-    One file that cannot be read takes no answer from the others.
+    A file that cannot be read does not keep the others from being classified.
 
     Args:
         run: The run folder.
@@ -166,7 +167,7 @@ def predict_run(
 def _answered(
     answer: Callable[..., Prediction], file: str, doubt: str, sample: Sample
 ) -> Prediction:
-    """The answer to one sample, with all there is to say of it."""
+    """The answer to one sample, with everything that must be said of it."""
     image, about = sample
     one = answer(image, file=file)
     notes = (one.note, about.get("note", ""), doubt)

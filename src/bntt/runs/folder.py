@@ -16,10 +16,13 @@ from .record import Info
 
 
 class RunFolder:
-    """Reads and writes the files of a run; every write but the log's is atomic.
+    """The files of a run, and how they are read and written (docs/runs.md).
+
+    Every file is replaced whole, so that a reader finds the old one or the new one; only
+    the log is appended to.
 
     Args:
-        path: The folder.
+        path: The run folder. It need not exist yet.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -33,7 +36,9 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Make the folder and train in it alone; a folder in which no run began goes again.
+        """Make the folder and hold its lock, so that no other process trains in it.
+
+        A folder that was made here, and in which no run began, is removed at the end.
 
         The lock is the system's: it ends with the process, however that ends.
 
@@ -62,18 +67,23 @@ class RunFolder:
                     folder.rmdir()
 
     def status(self) -> str:
-        """How far the run is: ``"running"`` only if a living process trains it."""
+        """How far the run is, such as ``"finished"`` or ``"interrupted"``.
+
+        It is ``"running"`` only if a living process trains it; a run that says so and that
+        nobody trains was ``"killed"``. A run that says nothing is ``"unknown"``.
+        """
         said = self.info().get("status") or "unknown"
         return "killed" if said == "running" and not self._trained_now() else said
 
     def start(self, recipe: Recipe, info: Mapping[str, Any]) -> None:
-        """Write the recipe and what the run says of itself.
+        """Begin a run here: write its recipe and what it says of itself.
 
-        A run that failed before it saved anything gives way.
+        An earlier run that failed before it saved anything is replaced.
 
         Args:
-            recipe: As it was resolved.
-            info: What to record beside the circumstances.
+            recipe: The recipe as it was resolved.
+            info: What to record in ``run.json`` beside the circumstances
+                (:func:`bntt.runs.provenance.circumstances`).
 
         Raises:
             FileExistsError: If a run is in it already.
@@ -91,11 +101,11 @@ class RunFolder:
         self.update(**about, recipe=asdict(recipe), segments=segments, status="running")
 
     def refuse_another(self, recipe: Recipe) -> None:
-        """Refuse to start where a run is that has something to lose.
+        """Refuse to start where there is a run that has saved anything or is still going.
 
         Raises:
-            ValueError: If it is of another recipe.
-            FileExistsError: If it is of this one.
+            ValueError: If there is a run of another recipe.
+            FileExistsError: If there is a run of this recipe.
         """
         info = self.info()
         lost = info.get("status") == "failed" and not self._saved()
@@ -113,7 +123,7 @@ class RunFolder:
         )
 
     def resume(self, recipe: Recipe) -> None:
-        """Check that this recipe's run can go on here.
+        """Check that a run of this recipe can go on here; nothing is written.
 
         Raises:
             FileNotFoundError: If there is nothing to resume.
@@ -133,15 +143,15 @@ class RunFolder:
             )
 
     def sit_again(self, step: int, about: Mapping[str, Any]) -> str:
-        """Record that a sitting goes on from `step`.
+        """Record that a run goes on, in a new sitting.
 
         Args:
-            step: Training steps already done.
+            step: How many training steps are already done.
             about: What this sitting says of itself (`bntt.runs.record.SITTING`).
 
         Returns:
-            What may decide weights and changed since the last sitting, in words; or
-            nothing.
+            One line on what changed since the last sitting and may change the weights, or
+            empty text if nothing did.
         """
         info = self.info()
         before = record.segments(info)
@@ -155,7 +165,13 @@ class RunFolder:
         return record.in_words(change)
 
     def end(self, status: str, because: str | None = None, **values: Any) -> None:
-        """Record how a sitting ended."""
+        """Record how this sitting ended.
+
+        Args:
+            status: ``"finished"``, ``"interrupted"`` or ``"failed"``.
+            because: Why it failed.
+            values: Further entries of ``run.json``.
+        """
         sittings = record.segments(self.info())
         ended = {"status": status} | ({"because": because} if because else {})
         sittings[-1]["ended"] = ended
@@ -163,7 +179,7 @@ class RunFolder:
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """Record what ended a sitting, if it is an exception of whatever kind."""
+        """Record the exception, of whatever kind, that ends what is done inside."""
         try:
             yield
         except BaseException as error:
@@ -173,11 +189,11 @@ class RunFolder:
             raise
 
     def recipe(self) -> Recipe:
-        """The recipe as it was resolved.
+        """The recipe of the run, as it was resolved when the run began.
 
         Raises:
-            FileNotFoundError: If the folder is not a run's.
-            ValueError: If it is not what the run was started with.
+            FileNotFoundError: If the folder holds no run.
+            ValueError: If the recipe is not the one that the run began with.
         """
         if not self.recipe_file.is_file():
             raise FileNotFoundError(
@@ -194,7 +210,7 @@ class RunFolder:
         return recipe
 
     def info(self) -> Info:
-        """What the run says of itself so far; nothing if there is no run.
+        """What ``run.json`` says so far; an empty dictionary if there is no run.
 
         Raises:
             ValueError: If ``run.json`` is damaged.
@@ -202,21 +218,21 @@ class RunFolder:
         return record.read(self.info_file)
 
     def update(self, **values: Any) -> None:
-        """Add to what the run says of itself, or change it."""
+        """Add entries to ``run.json``, or change them."""
         text = json.dumps({**self.info(), **values}, indent=2, allow_nan=False)
         self._write(self.info_file, text + "\n")
 
     def log(self, **values: Any) -> None:
-        """Append one object to the log."""
+        """Append one line to the log, an object of these values."""
         with self.log_file.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(values, allow_nan=False) + "\n")
 
     def rewind_log(self, step: int) -> int:
-        """Drop what was logged after ``step`` steps: it will be done again.
+        """Drop what was logged after ``step`` steps: these steps will be done again.
 
         Returns:
-            How many damaged lines were dropped as well; a last line without its end was
-            cut off by what ended the run and is not counted.
+            How many damaged lines were dropped as well. A last line without its end is not
+            counted: it was cut off by what ended the run.
         """
         if not self.log_file.exists():
             return 0
@@ -232,22 +248,25 @@ class RunFolder:
         return steps.count(None)
 
     def clear_leftovers(self) -> None:
-        """Remove what a kill amid a write left behind; for who holds the lock."""
+        """Remove what a kill in the middle of a write left behind.
+
+        Only for the process that holds the lock: another one's writes would be lost.
+        """
         for file in (self.recipe_file, self.info_file, self.log_file, self.last, self.best):
             for left in self.path.glob(f".{file.name}.*"):
                 left.unlink(missing_ok=True)
 
     def keep_evaluation(self, answer: Mapping[str, Any], asked: Mapping[str, Any]) -> Path:
-        """Write an evaluation; an earlier one gives way only to the same question.
+        """Write an evaluation; an earlier one is replaced only if it answers the same.
 
         Args:
-            answer: All there is to write.
-            asked: Those entries of it that are the question: what was evaluated, on which
-                data, and how.
+            answer: Everything that is to be written.
+            asked: Those entries of ``answer`` that are the question: what was evaluated,
+                on which data, and how.
 
         Returns:
-            The file: ``evaluation.json``, or if that answers another question
-            ``evaluation-2.json`` and so on.
+            The file that was written: ``evaluation.json``, or if that one answers another
+            question ``evaluation-2.json`` and so on.
 
         Raises:
             OSError: If it cannot be written.
@@ -276,7 +295,7 @@ class RunFolder:
         return self.last.exists() or self.best.exists()
 
     def _make(self) -> list[Path]:
-        """Make the folder; which were made, the innermost first."""
+        """Make the folder, and return the folders that were made, the innermost first."""
         missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -292,7 +311,7 @@ class RunFolder:
             temporary.write_text(text, encoding="utf-8", newline="\n")
 
     def _trainer(self) -> str:
-        """Who holds the lock, as far as is known."""
+        """The process that holds the lock, in words, as far as it is known."""
         with suppress(ValueError, OSError):
             sitting = record.segments(self.info())[-1]
             if "process" in sitting and "ended" not in sitting:

@@ -1,4 +1,4 @@
-"""What data a run learned from, and in what the data at hand differ from them."""
+"""What data a run learned from, and how the data at hand differ from them."""
 
 import hashlib
 import unicodedata
@@ -18,23 +18,23 @@ DIGEST = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What identifies the data of a run; None where an older run did not record it."""
+    """What identifies the data of a run. What an older run did not record is None."""
 
     class_names: tuple[str, ...] | None
     images: Mapping[str, int] | None
-    """How many there are to ``train``, for ``validation``, and to ``test``."""
+    """How many samples there are in the parts ``train``, ``validation`` and ``test``."""
     source: Mapping[str, str] | None
     """SHA-256 of the bytes that were read, by name."""
     split_sha256: str | None
-    """Of which samples are in which part; empty where the set has an official division."""
+    """SHA-256 of which samples are in which part; empty if the division is official."""
     train_labels_sha256: str | None
-    """Of the labels of all training samples, in order."""
+    """SHA-256 of the labels of all training samples, in order."""
     held_out_sha256: str | None
-    """Of the indices of the samples held out for validation."""
+    """SHA-256 of the indices of the samples held out for validation."""
 
     @classmethod
     def of(cls, dataset: Dataset, recipe: Recipe) -> "Origin":
-        """What a recipe makes of a set."""
+        """The origin of a run that trains on this set by this recipe."""
         train, held_out = dataset.split(recipe.validation, recipe.seed)
         return cls(
             class_names=dataset.class_names,
@@ -51,25 +51,25 @@ class Origin:
 
     @classmethod
     def recorded(cls, info: Mapping[str, Any]) -> "Origin":
-        """What ``run.json`` says."""
+        """The origin that ``run.json`` recorded."""
         values = {name: info.get(name) for name in cls.__dataclass_fields__}
         names = values["class_names"]
         values["class_names"] = None if names is None else tuple(names)
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values, for ``run.json``."""
+        """All values in plain types, for ``run.json``."""
         return asdict(self)
 
 
 def check_evaluation(run: Path, there: Origin, here: Origin, recipe: Recipe) -> list[str]:
-    """Refuse data on which a run's answers would count as something else than they are.
+    """Refuse data on which the accuracy of a run would mean something else.
 
     Args:
         run: The run folder.
-        there: What the run learned from.
+        there: The data that the run learned from.
         here: The data at hand.
-        recipe: Of the run.
+        recipe: The recipe of the run.
 
     Returns:
         Sentences on what else is different, or could not be compared.
@@ -87,13 +87,13 @@ def check_evaluation(run: Path, there: Origin, here: Origin, recipe: Recipe) -> 
 
 
 def check_resume(run: Path, there: Origin, here: Origin, recipe: Recipe) -> list[str]:
-    """Refuse data on which a run cannot go on to what it would have come to.
+    """Refuse data on which a run would end with other weights than on its own.
 
     Args:
         run: The run folder.
-        there: What the run learned from so far.
+        there: The data that the run learned from so far.
         here: The data at hand.
-        recipe: Of the run.
+        recipe: The recipe of the run.
 
     Returns:
         Sentences on what else is different, or could not be compared.
@@ -138,7 +138,7 @@ def _refuse_other_classes(run: Path, there: Origin, here: Origin) -> None:
 
 
 def _class_difference(there: list[str], here: list[str]) -> str:
-    """In what two lists of class names differ, in words."""
+    """How two lists of class names differ, in words."""
     missing = [name for name in there if name not in here]
     new = [name for name in here if name not in there]
     if len(there) == len(here) and not (missing or new):
@@ -158,7 +158,7 @@ def _class_difference(there: list[str], here: list[str]) -> str:
 
 
 def _refuse_moved_split(run: Path, there: Origin, here: Origin, recipe: Recipe) -> None:
-    """A set without an official division must be divided as it was."""
+    """Refuse a set without an official division that is not divided as it was."""
     moved = _differ(there.split_sha256, here.split_sha256)
     if there.split_sha256 is None and recipe.split != "none":
         # an older run: a split of other sizes is surely another one
@@ -207,7 +207,7 @@ def _other_bytes(run: Path, there: Origin, here: Origin) -> list[str]:
 
 
 def _not_compared(run: Path, there: Origin) -> list[str]:
-    """What an older run cannot be held to."""
+    """A sentence on what an older run did not record, so that it cannot be compared."""
     names = {
         "class_names": "class names",
         "images": "numbers of samples",
@@ -240,5 +240,5 @@ def _short(sha256: str | None) -> str:
 
 
 def _sha256(numbers: Tensor) -> str:
-    """Of whole numbers as little-endian int64."""
+    """SHA-256 of whole numbers, written as little-endian int64."""
     return hashlib.sha256(numbers.cpu().numpy().astype("<i8").tobytes()).hexdigest()

@@ -17,7 +17,7 @@ PACKAGES = ("torch", "numpy", "numba", "safetensors", "accelerate")
 
 
 def circumstances() -> dict[str, Any]:
-    """Commit, versions, machine and threads: what a number was measured on."""
+    """Commit, versions, machine and threads, as plain values for a result file."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
@@ -32,7 +32,7 @@ def circumstances() -> dict[str, Any]:
 
 
 def _version(package: str) -> str:
-    """Of an installed package; a copy that nobody installed tells none."""
+    """The version of an installed package; a copy that was not installed has none."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -40,7 +40,10 @@ def _version(package: str) -> str:
 
 
 def commit() -> str:
-    """The commit of the source tree, ``+`` if it was changed since; else the version."""
+    """The commit of the source tree, or outside of a repository the version.
+
+    A ``+`` at the end says that the tree was changed since that commit.
+    """
     here = Path(__file__).parents[1]
     try:
         run = {"capture_output": True, "encoding": "utf-8", "check": True, "cwd": here}

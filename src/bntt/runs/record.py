@@ -11,27 +11,29 @@ Info = dict[str, Any]
 """The values of ``run.json``."""
 
 SITTING = ("command", "device", "processes", "precision", "precision_because", "source")
-"""What a sitting says of itself beside `bntt.runs.provenance.circumstances`."""
+"""What a sitting records beside the circumstances (`bntt.runs.provenance`)."""
 
 CIRCUMSTANCES = (
     *("started", "commit", "python", "versions", "platform", "processor", "threads"),
     *("matmul_precision", "backend"),
     *SITTING,
 )
-"""What an older run, which knew one sitting only, says of it among all the rest."""
+"""Where an older run, which knew one sitting only, keeps what belongs to that sitting: at
+the top of ``run.json``, among everything else."""
 
 PASSING = (
     *("start_step", "started", "command", "process", "host", "data", "source"),
     "precision_because",
 )
-"""Entries of a segment that decide no weight, or that `bntt.runs.origin` compares."""
+"""Entries of a segment that do not count as a change: they decide no weight, or
+`bntt.runs.origin` compares them."""
 
 
 def read(path: Path) -> Info:
-    """What is in ``run.json``, its types checked; nothing if there is no such file.
+    """What is in ``run.json``, its types checked; empty if there is no such file.
 
     Raises:
-        ValueError: If it is damaged or says what no run says.
+        ValueError: If the file is damaged or holds what no run writes.
     """
     if not path.exists():
         return {}
@@ -57,19 +59,23 @@ def read(path: Path) -> Info:
 
 
 def segments(info: Info) -> list[Info]:
-    """The sittings of a run, the first one first; an older run tells of one only."""
+    """The sittings of a run in order; an older run knows one only."""
     only = {name: info[name] for name in CIRCUMSTANCES if name in info}
     return info.get("segments") or [{"start_step": 0, **only}]
 
 
 def segment(step: int, about: Mapping[str, Any]) -> Info:
-    """A sitting that begins after so many steps, and the process it runs in."""
+    """The entry of a sitting that begins after ``step`` steps, in this process."""
     here = {"process": os.getpid(), "host": platform.node()}
     return {"start_step": step, **here, **about}
 
 
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """What may decide weights and is not as it was: earlier and present value, by name."""
+    """What changed between two sittings and may change the weights.
+
+    Returns:
+        The earlier and the present value, by name; nested names are joined by dots.
+    """
     old, new = _flat(before), _flat(now)
     return {
         name: [old[name], value]
@@ -142,4 +148,4 @@ EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "recipe": (lambda value: isinstance(value, dict), "an object"),
     "segments": (_objects, "a list of objects"),
 }
-"""Which entries are relied on, and what they may hold."""
+"""The entries of ``run.json`` that are relied on: what each may hold, and that in words."""

@@ -1,4 +1,4 @@
-"""Training batches: order, augmentation and coding noise, each from (seed, epoch, step)."""
+"""Training batches, and the random numbers that order, augment and code them."""
 
 from functools import lru_cache
 
@@ -18,7 +18,9 @@ PURPOSES = ("order", "augmentation", "coding", "validation")
 def generator(
     seed: int, purpose: str, *where: int, device: torch.device | str = "cpu"
 ) -> torch.Generator:
-    """Random numbers for one purpose at one place of a run, the same at every visit.
+    """Random numbers for one purpose at one place of a run, such as an epoch or a step.
+
+    They depend on nothing else, so that a resumed run draws what an uninterrupted one does.
 
     Args:
         seed: The recipe's seed.
@@ -32,14 +34,15 @@ def generator(
 
 
 class Batches:
-    """The training images, whole on the device, cut and augmented there.
+    """The training images, all of them on the device, cut into batches and augmented there.
 
     Args:
         recipe: Its ``batch_size``, ``augment``, ``cutout``, ``validation`` and ``seed`` are
             read.
         dataset: The training images are used; those held out are kept apart.
-        device: Where batches are wanted.
-        process: This process's number, of ``processes`` that share every batch.
+        device: The device on which batches are made.
+        process: The number of this process, from 0.
+        processes: How many processes share every batch.
 
     Raises:
         ValueError: If the training images do not fill one batch, a batch cannot be shared

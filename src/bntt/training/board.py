@@ -8,10 +8,10 @@ from ..machine.terminal import note
 
 
 class Board:
-    """Writes the log's numbers as TensorBoard scalars; without TensorBoard, nothing.
+    """Writes the numbers of the log as TensorBoard scalars, if TensorBoard is installed.
 
-    Curves never end training: where TensorBoard fails, it is said once, and training goes
-    on without them.
+    A failure of TensorBoard never ends training: it is said once, and training goes on
+    without curves.
 
     Args:
         folder: The run folder.
@@ -49,7 +49,7 @@ class Board:
             self._give_up(error)
 
     def close(self) -> None:
-        """Write what still waits: TensorBoard does not by itself when a program ends."""
+        """Write what TensorBoard still holds back, which is lost if a program just ends."""
         if self.writer is None:
             return
         try:
@@ -67,6 +67,6 @@ class Board:
 
 
 def _installed() -> bool:
-    """Whether there is a package, rather than a folder that happens to have its name."""
+    """Whether TensorBoard is installed; a folder that happens to have its name is not it."""
     found = importlib.util.find_spec("tensorboard")
     return found is not None and found.origin is not None

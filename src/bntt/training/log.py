@@ -1,4 +1,4 @@
-"""What a run tells: its log, TensorBoard, and the lines and bar that a person sees."""
+"""What training reports: the log, TensorBoard, and what is shown on the screen."""
 
 import time
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ from .state import Progress
 
 
 class TrainingLog:
-    """Writes down how a run goes; in a process that is not the main one, nothing.
+    """Reports how training goes; in a process that is not the main one it does nothing.
 
     Args:
         recipe: The recipe of the run.
         folder: The run folder, in which the log lies.
         steps_per_epoch: Training steps in an epoch.
         done: Steps that an earlier sitting has done.
-        main: Whether this process tells anything.
+        main: Whether this process reports at all.
         quiet: Whether to show nothing on the screen.
     """
 
@@ -52,7 +52,7 @@ class TrainingLog:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Show and write no more."""
+        """Stop showing, and write what TensorBoard still holds back."""
         self.display.__exit__(*error)
         self.board.close()
 
@@ -62,7 +62,13 @@ class TrainingLog:
         return self.clock - before
 
     def steps(self, step: int, losses: list[float], progress: Progress) -> None:
-        """Tell of the training steps up to ``step``, whose losses these are."""
+        """Report the training steps since the last report.
+
+        Args:
+            step: The last of them, from 0.
+            losses: Their losses, one each.
+            progress: How far the run has come; the seconds are added to it.
+        """
         seconds = self.lap()
         progress.seconds += seconds
         mean, accuracy = sum(losses) / len(losses), progress.correct / progress.seen
@@ -73,7 +79,14 @@ class TrainingLog:
         self._write(step, loss=mean, lr=rate, images_per_s=round(speed, 1))
 
     def epoch(self, step: int, validation: list[float], progress: Progress) -> None:
-        """Tell of the epoch that ends with ``step``; its accuracy after each time-step."""
+        """Report an epoch.
+
+        Args:
+            step: Its last training step, from 0.
+            validation: Accuracy after each time-step on the images held out, in [0, 1];
+                empty if none are held out.
+            progress: How far the run has come.
+        """
         epoch = (step + 1) // self.steps_per_epoch
         mean = progress.loss_sum / self.steps_per_epoch
         accuracy, seconds = progress.correct / progress.seen, round(progress.seconds, 1)
@@ -96,7 +109,11 @@ class TrainingLog:
         )
 
     def refuse_nan(self, first: int, losses: list[float]) -> None:
-        """Stop at the first loss that is not finite, before anything of it is saved.
+        """Refuse losses that are not finite, before anything that they led to is saved.
+
+        Args:
+            first: The training step of the first of them, from 0.
+            losses: The losses of the steps from there on.
 
         Raises:
             FloatingPointError: With the step and the likely cause.
@@ -108,14 +125,14 @@ class TrainingLog:
                 )
 
     def refuse_nonfinite(self, step: int, tensors: Mapping[str, Tensor]) -> None:
-        """Stop where a weight, statistic or state of the optimiser is no number.
+        """Refuse weights, statistics or states of the optimiser that are not finite.
 
         The loss may not show it: no membrane that is NaN passes the threshold, so that
         later layers see silence.
 
         Args:
             step: The last one done, from 0.
-            tensors: What is about to be relied on, by name.
+            tensors: What is about to be used or saved, by name.
 
         Raises:
             FloatingPointError: With the tensor, the step and the likely cause.
@@ -126,7 +143,7 @@ class TrainingLog:
             raise FloatingPointError(self._diverged(what, step))
 
     def _diverged(self, what: str, step: int) -> str:
-        """What to say of a training that ran away."""
+        """The message for training that diverged."""
         rate = recipe_rate(self.recipe, step, self.steps_per_epoch)
         single = self.recipe.precision == "float32"
         precision = "" if single else ", or with --set precision=float32"

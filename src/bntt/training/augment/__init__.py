@@ -1,1 +1,1 @@
-"""Changes of training samples at random: of pictures, and of frames of events."""
+"""Random changes of training samples: of pictures, and of frames of events."""

@@ -1,9 +1,9 @@
-"""Random changes of recordings: as in `augment`, whole batches at once, on their device.
+"""Random changes of recordings: whole batches at once, on the device that they are on.
 
-Every sample draws its own change and all its frames and both polarities get the same one.
-A change moves counts and drops what leaves the frame; it never adds them up or blends
-them, so that whole numbers stay whole and no count appears twice. `augment.flip` and
-`augment.cutout` take frames too.
+Every sample draws its own change, which all its frames and both polarities get alike. A
+change moves counts and drops what leaves the frame. It never adds counts up or blends
+them, so that whole numbers stay whole and no count appears twice. `flip` and `cutout` of
+`bntt.training.augment.images` take frames too.
 """
 
 import torch
