@@ -67,6 +67,6 @@ class Board:
 
 
 def _installed() -> bool:
-    """Whether TensorBoard is installed; a folder that happens to have its name is not it."""
+    """Whether TensorBoard is installed; an empty folder of its name is not it."""
     found = importlib.util.find_spec("tensorboard")
     return found is not None and found.origin is not None
