@@ -17,7 +17,7 @@ from small_runs import info, log, tensors
 import bntt
 from bntt.analysis.accuracy import evaluate_run
 from bntt.machine.hardware import processor
-from bntt.networks.vgg import PLANS
+from bntt.networks.vgg import PLANS, Plan
 from bntt.runs.folder import RunFolder
 from bntt.training.train import train
 
@@ -30,8 +30,7 @@ ENDING = json.loads((OLD / "run_ending.json").read_text())
 def run(tmp_path, monkeypatch):
     """A copy of the run, on one thread and with few channels, as it was trained."""
     torch.set_num_threads(1)
-    few = {"convs": "8 A 8 8 A", "hidden": 16, "global_pool": False}
-    monkeypatch.setitem(PLANS, "vgg5", few)
+    monkeypatch.setitem(PLANS, "vgg5", Plan("8 A 8 8 A", hidden=16))
     monkeypatch.setenv("BNTT_DATA", str(tmp_path / "cache"))
     return shutil.copytree(OLD / "run", tmp_path / "run")
 
