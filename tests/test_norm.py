@@ -50,18 +50,18 @@ def test_is_one_batch_norm_per_time_step(backend_name, shape, seed, data):
     T, _, C, _ = shape
     layer = BNTT(C, num_steps=T).double()
     layer.weight.data.uniform_(0.1, 2)
-    peer = PerStep(layer.weight.data)
+    truth = PerStep(layer.weight.data)
     with backend(backend_name):
         for k in range(2):
             x = draw_input(shape, seed + k)
-            for got, want in zip(train(layer, x), train(peer, x), strict=True):
+            for got, want in zip(train(layer, x), train(truth, x), strict=True):
                 torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
-        torch.testing.assert_close(layer.running_mean, peer.mean)
-        torch.testing.assert_close(layer.running_var, peer.var)
+        torch.testing.assert_close(layer.running_mean, truth.mean)
+        torch.testing.assert_close(layer.running_var, truth.var)
         layer.eval()
-        peer.eval()
+        truth.eval()
         x = draw_input(shape, seed)[: data.draw(st.integers(1, T))]  # early exit
-        torch.testing.assert_close(layer(x), peer(x))
+        torch.testing.assert_close(layer(x), truth(x))
 
 
 @pytest.mark.parametrize("backend_name", ["reference", "cpu"])
@@ -69,30 +69,30 @@ def test_is_one_batch_norm_per_time_step(backend_name, shape, seed, data):
 def test_shared_is_one_batch_norm_over_the_folded_sequence(backend_name, shape, seed, data):
     T, _, C, S = shape
     bn = {0: nn.BatchNorm1d, 1: nn.BatchNorm1d, 2: nn.BatchNorm2d}[len(S)]
-    layer, peer = SharedBN(C, num_steps=T).double(), bn(C).double()
-    for module in (layer, peer):
+    layer, truth = SharedBN(C, num_steps=T).double(), bn(C).double()
+    for module in (layer, truth):
         module.weight.data = torch.linspace(0.5, 2, C, dtype=torch.float64)
         module.bias.data = torch.linspace(-1, 1, C, dtype=torch.float64)
-    folded = nn.Sequential(nn.Flatten(0, 1), peer, nn.Unflatten(0, (T, -1)))
+    folded = nn.Sequential(nn.Flatten(0, 1), truth, nn.Unflatten(0, (T, -1)))
     with backend(backend_name):
         for k in range(2):
             x = draw_input(shape, seed + k)
             for got, want in zip(train(layer, x), train(folded, x), strict=True):
                 torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
-        torch.testing.assert_close(layer.running_mean[0], peer.running_mean)
-        torch.testing.assert_close(layer.running_var[0], peer.running_var)
+        torch.testing.assert_close(layer.running_mean[0], truth.running_mean)
+        torch.testing.assert_close(layer.running_var[0], truth.running_var)
         layer.eval()
-        peer.eval()
+        truth.eval()
         x = draw_input(shape, seed)[: data.draw(st.integers(1, T))]
-        torch.testing.assert_close(layer(x), peer(x.flatten(0, 1)).view_as(x))
+        torch.testing.assert_close(layer(x), truth(x.flatten(0, 1)).view_as(x))
 
 
 def test_one_step_of_time_is_ordinary_batch_norm():
     x = draw_input((1, 4, 3, (2, 2)), seed=0)
     for layer, eps in ((BNTT(3, 1), 1e-4), (SharedBN(3, 1), 1e-5)):
-        peer = nn.BatchNorm2d(3, eps=eps).double()
-        torch.testing.assert_close(layer.double()(x)[0], peer(x[0]))
-        torch.testing.assert_close(layer.running_var[0], peer.running_var)
+        truth = nn.BatchNorm2d(3, eps=eps).double()
+        torch.testing.assert_close(layer.double()(x)[0], truth(x[0]))
+        torch.testing.assert_close(layer.running_var[0], truth.running_var)
 
 
 def test_none_changes_nothing_and_has_nothing():

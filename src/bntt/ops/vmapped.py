@@ -28,8 +28,8 @@ def _fold(x: Any, dim: int | None, size: int) -> Any:
     """``[..., C]`` with the axis ``dim`` of length ``B`` as ``[..., B·C]``."""
     if not isinstance(x, Tensor):
         return x
-    spread = x.unsqueeze(-2).expand(*x.shape[:-1], size, x.shape[-1])
-    return (spread if dim is None else x.movedim(dim, -2)).flatten(-2)
+    repeated = x.unsqueeze(-2).expand(*x.shape[:-1], size, x.shape[-1])
+    return (repeated if dim is None else x.movedim(dim, -2)).flatten(-2)
 
 
 def _unfold(x: Tensor, size: int) -> Tensor:
