@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from .analysis.energy import energy as energy
     from .config import Recipe as Recipe
     from .config import load_recipe as load_recipe
     from .interchange import load_reference as load_reference
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .networks.network import Network as Network
     from .networks.running_statistics import update_statistics as update_statistics
     from .networks.sequence import SequenceNet as SequenceNet
+    from .networks.stream import stream as stream
     from .networks.vgg import VGG as VGG
     from .networks.vgg import vgg5 as vgg5
     from .networks.vgg import vgg7 as vgg7
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 _ROOM_OF = {
     name: room
     for room, names in {
+        "analysis.energy": ("energy",),
         "config": ("Recipe", "load_recipe"),
         "interchange": ("load_reference",),
         "layers.encode": ("Direct", "Poisson"),
@@ -59,6 +62,7 @@ _ROOM_OF = {
         "networks.network": ("Network",),
         "networks.running_statistics": ("update_statistics",),
         "networks.sequence": ("SequenceNet",),
+        "networks.stream": ("stream",),
         "networks.vgg": ("VGG", "vgg5", "vgg7", "vgg9", "vgg11"),
         "ops": ("backend", "backend_report"),
         "ops.surrogate": ("ATan", "FastSigmoid", "Rectangle", "Surrogate", "Triangle"),

@@ -125,7 +125,7 @@ class Network(nn.Module):
             ValueError: If the shape, the type or the number of time-steps does not fit, or
                 a training batch has too few elements for the statistics of a layer.
         """
-        coded = self._check_input(x)
+        coded = self.is_coded(x)
         self._check_layers(samples=x.shape[1] if coded else x.shape[0])
         if num_steps is not None:
             whole_number("num_steps", num_steps, at_least=1)
@@ -139,6 +139,26 @@ class Network(nn.Module):
         start = None if num_steps is None else 0
         logits = self.readout(self.read(x[:num_steps], start))
         return logits if per_step else logits[-1]
+
+    def is_coded(self, x: Tensor) -> bool:
+        """Whether ``x`` is the input of time-steps, rather than images to be coded.
+
+        Raises:
+            ValueError: If it is neither, or holds no floating-point numbers.
+        """
+        image, step = self.image_shape, self.step_shape
+        coded = x.ndim == 2 + len(step) and tuple(x.shape[2:]) == step
+        if not coded and (x.ndim != 4 or tuple(x.shape[1:]) != image):
+            raise ValueError(
+                f"{self.arch} was built for images {_shape('N', *image)} or spikes "
+                f"{_shape('T', 'N', *step)}, got shape {tuple(x.shape)}."
+            )
+        if not x.is_floating_point():
+            raise ValueError(
+                f"{self.arch} takes normalised floating-point images, got {x.dtype}. "
+                f"Call net.normalize(images) first."
+            )
+        return coded
 
     def check_steps(self, num_steps: int | None) -> None:
         """Refuse more time-steps than the network has statistics for.
@@ -304,22 +324,6 @@ class Network(nn.Module):
         if len(areas) == len(layers):  # unless a user has put something else in one's place
             for layer, area in zip(layers, areas, strict=True):
                 layer.norm.check_batch(samples * area)
-
-    def _check_input(self, x: Tensor) -> bool:
-        """Whether ``x`` is coded already; refuse a shape or type that fits neither way."""
-        image, step = self.image_shape, self.step_shape
-        coded = x.ndim == 2 + len(step) and tuple(x.shape[2:]) == step
-        if not coded and (x.ndim != 4 or tuple(x.shape[1:]) != image):
-            raise ValueError(
-                f"{self.arch} was built for images {_shape('N', *image)} or spikes "
-                f"{_shape('T', 'N', *step)}, got shape {tuple(x.shape)}."
-            )
-        if not x.is_floating_point():
-            raise ValueError(
-                f"{self.arch} takes normalised floating-point images, got {x.dtype}. "
-                f"Call net.normalize(images) first."
-            )
-        return coded
 
 
 def _shape(*sizes: int | str) -> str:
