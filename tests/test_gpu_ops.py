@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from on_gpu import DEVICE, DTYPES, SHAPES
+from test_compile import calls
 
 from bntt import BNTT, LIF, ATan, FastSigmoid, NormLIF, Rectangle, Triangle, backend
 from bntt.ops import affine_lif, moments, reference, to_elements
@@ -285,3 +286,11 @@ def test_vmap_and_func_grad_see_through():
         got = torch.vmap(torch.func.grad(number, (0, 1, 2)))(z, a, b)
     for ours, truth in zip(got, zip(*want, strict=True), strict=True):
         torch.testing.assert_close(ours, torch.stack(truth))
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_an_operator_is_what_it_says_to_the_compiler(case):
+    operator, arguments = calls(torch.float32)[case]
+    arguments = [x.to(DEVICE) if isinstance(x, torch.Tensor) else x for x in arguments]
+    with backend("gpu"):
+        torch.library.opcheck(operator.default, arguments)
