@@ -13,7 +13,7 @@ from fuzzing import CASES
 from on_gpu import DEVICE, DTYPES
 from test_fuzz_ops import HUGE, SETTINGS, SPECIAL, SURROGATES, assert_alike, scan, strange
 
-from bntt import Rectangle, backend
+from bntt import backend
 from bntt.ops import affine_lif, moments, reference
 from bntt.ops.gpu import operators as gpu
 
@@ -121,12 +121,18 @@ def test_a_row_that_does_not_exist_adds_nothing():
     # its membrane would be NaN: infinity times the 0 that stands for its current
     z = torch.ones(2, 3, 1, device=DEVICE)
     a, b = torch.tensor([[[INF], [1.0]], [[0.0], [0.0]]], device=DEVICE)
-    b.requires_grad_()
-    with backend("gpu"):
-        spikes, v = affine_lif(z, a, b, leak=0.0, surrogate=Rectangle())
-        (spikes.sum() + v.nan_to_num().sum()).backward()
-    assert b.grad is not None
-    assert b.grad.isfinite().all()
+    results = []
+    for name in ("reference", "gpu"):
+        shift = b.clone().requires_grad_()
+        leak = torch.tensor(0.5, device=DEVICE, requires_grad=True)
+        with backend(name):
+            spikes, v = affine_lif(z, a, shift, leak=leak)
+        heard = [torch.ones_like(spikes), torch.ones_like(v)]
+        results.append(torch.autograd.grad([spikes, v], [shift, leak], heard))
+    (want, from_inf), (got, learned) = results
+    assert torch.equal(got, want)
+    assert got.isfinite().all()
+    assert learned == from_inf == INF
 
 
 def test_a_hard_reset_of_infinity_is_no_number():

@@ -2,11 +2,17 @@
 
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
+from small_runs import PER_EPOCH, RECIPE, log, pictures, tensors
+from torch.utils._python_dispatch import TorchDispatchMode
 
+import bntt.training.train as training
+from bntt.training import loop
 from bntt.training.replay import WARM_UP, Replayed, cuda_graph, refusal
+from bntt.training.train import train
 
 
 class Tape:
@@ -18,14 +24,16 @@ class Tape:
     def __call__(self, function):
         if self.trouble:
             raise RuntimeError(self.trouble)
-        places = [torch.tensor(float("nan")) for _ in range(2)]
+        places = []  # which a true recording has before anything is computed
 
         def replay():
             self.replays += 1
-            for place, x in zip(places, function(), strict=True):
+            results = function()
+            places[:] = places or [torch.empty_like(x) for x in results]
+            for place, x in zip(places, results, strict=True):
                 place.copy_(x)
 
-        return replay, tuple(places)
+        return replay, places
 
 
 def trained(record=None, steps=9):
@@ -74,6 +82,80 @@ def test_who_cannot_replay_is_told():
     assert "this run is on cpu" in refusal(torch.device("cpu"), 1)
     assert "and 2 do" in refusal(torch.device("cuda"), 2)
     assert refusal(torch.device("cuda"), 1) is None
+
+
+@pytest.fixture
+def a_recorder(monkeypatch):
+    """Runs that record their steps with a tape where they would have a CUDA graph."""
+    tapes = []
+
+    def recorder(generator):
+        tapes.append(Tape())
+        return tapes[-1]
+
+    monkeypatch.setattr(training, "refusal", lambda *_: None)
+    monkeypatch.setattr(loop, "cuda_graph", recorder)
+    monkeypatch.setattr(training, "dataset_of", lambda *_, **__: pictures(size=4))
+    # a rate that float32 holds, as which it lies on the device
+    monkeypatch.setattr(loop, "recipe_rate", lambda *_: 0.0625)
+    return tapes
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_run_of_replayed_steps_ends_where_the_other_does(a_recorder, tmp_path, optimizer):
+    recipe = replace(RECIPE, optimizer=optimizer, early_steps=1, early_epochs=1)
+    for name in ("plain", "replayed"):
+        replay = name == "replayed"
+        train(recipe, tmp_path / name, device="cpu", quiet=True, replay=replay)
+    # one recording for each number of time-steps
+    steps = (PER_EPOCH, 2 * PER_EPOCH)
+    assert [tape.replays for tape in a_recorder] == [n - WARM_UP for n in steps]
+    for name in ("best.safetensors", "last.safetensors"):
+        want, got = (tensors(tmp_path / run / name) for run in ("plain", "replayed"))
+        assert want.keys() == got.keys()
+        assert all(torch.equal(got[key], want[key]) for key in want)
+    assert log(tmp_path / "replayed") == log(tmp_path / "plain")
+
+
+def test_a_run_that_cannot_replay_says_so_and_trains(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(training, "dataset_of", lambda *_, **__: pictures(size=4))
+    recipe = replace(RECIPE, epochs=1)
+    done = train(recipe, tmp_path / "run", device="cpu", replay=True)
+    assert done["status"] == "finished"
+    assert "Only CUDA devices replay training steps" in capsys.readouterr().err
+
+
+class Refusing(TorchDispatchMode):
+    """Refuses whatever makes the host wait for a device."""
+
+    WAITS = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "unique")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        assert name not in self.WAITS, f"{func} reads what is on the device"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("encoder", ["poisson", "direct"])
+@pytest.mark.parametrize("loss", ["last", "every_step"])
+def test_a_training_step_waits_for_nothing(monkeypatch, tmp_path, encoder, loss):
+    monkeypatch.setattr(training, "dataset_of", lambda *_, **__: pictures(size=4))
+    step, steps = loop.TrainingLoop.step, []
+
+    def watched(self, number):
+        with Refusing():
+            steps.append(step(self, number))
+        return steps[-1]
+
+    monkeypatch.setattr(loop.TrainingLoop, "step", watched)
+    recipe = replace(RECIPE, epochs=1, encoder=encoder, loss=loss)
+    train(recipe, tmp_path / "run", device="cpu", quiet=True)
+    assert len(steps) == PER_EPOCH
+
+
+def test_the_watch_over_waiting_sees_it():
+    with Refusing(), pytest.raises(AssertionError, match="reads what is on the device"):
+        torch.ones(()).item()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="a CUDA graph needs a GPU")

@@ -122,7 +122,7 @@ def evaluate(
             correct = count_correct(
                 net, images, labels, seed=seed, advance=advance, **settings
             )
-            rows.append(tuple((correct.double() / len(images)).tolist()))
+            rows.append(tuple(right / len(images) for right in correct.tolist()))
     return Evaluation(
         dataset=dataset,
         images=len(images),

@@ -32,6 +32,9 @@ def train(
     log_every: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Steps between log entries.")
     ] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Replay steps as a CUDA graph.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network by a recipe into a run folder."""
@@ -41,6 +44,7 @@ def train(
     out = out or Path("runs", Path(recipe).stem)
     where = ["--data", str(data)] if data else []
     command = [*_words(recipe, out, overrides or (), device), *where]
+    command += ["--replay"] * replay
     again = [*command, "--resume"]
     from ..machine.hardware import keep_freed_memory
     from ..machine.processes import shut_down_processes
@@ -58,6 +62,7 @@ def train(
             resume=resume,
             device=device,
             log_every=log_every,
+            replay=replay,
             command=shlex.join(again if resume else command),
         )
     shut_down_processes()

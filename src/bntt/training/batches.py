@@ -28,9 +28,16 @@ def generator(
         where: Numbers that name the place, such as epoch, step and process.
         device: The device on which numbers are drawn.
     """
+    return seeded(torch.Generator(device=device), seed, purpose, *where)
+
+
+def seeded(
+    random: torch.Generator, seed: int, purpose: str, *where: int
+) -> torch.Generator:
+    """The same numbers out of a generator that is there already (see :func:`generator`)."""
     entropy = [seed, PURPOSES.index(purpose), *where]
     (state,) = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
-    return torch.Generator(device=device).manual_seed(int(state))
+    return random.manual_seed(int(state))
 
 
 class Batches:

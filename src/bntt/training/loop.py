@@ -1,7 +1,10 @@
 """The steps and epochs of one sitting."""
 
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,12 +16,14 @@ from ..config import Recipe
 from ..machine.interrupt import stoppable
 from ..networks import checkpoint
 from ..networks.network import Network
+from ..ops.arguments import on_trust
 from ..runs.folder import RunFolder
-from .batches import Batches, generator, likeliest
+from .batches import Batches, likeliest, seeded
 from .by_recipe import recipe_loss, recipe_rate
 from .early_steps import copy_to_later_steps, trained_steps
 from .log import TrainingLog
-from .optimizer import optimizer_tensors
+from .optimizer import optimizer_tensors, set_rate
+from .replay import Replayed, cuda_graph, rate_on_device
 from .start import Start
 from .state import Progress
 
@@ -41,6 +46,14 @@ class TrainingLoop:
     batches: Batches
     progress: Progress
     log: TrainingLog
+    coding: torch.Generator
+    """Random numbers for the coding of images, seeded anew at every step."""
+    replay: bool = False
+    """Whether steps are recorded and replayed (:mod:`bntt.training.replay`)."""
+    learning: dict[int | None, Callable[..., tuple[Tensor, Tensor]]] = field(
+        default_factory=dict
+    )
+    """What learns from a batch, by the number of time-steps; one at a time."""
     pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     """Loss and number of correct answers of the steps since the last log entry, still on
     the device: to read them is to wait for it."""
@@ -56,8 +69,11 @@ class TrainingLoop:
         accelerator: Accelerator,
         batches: Batches,
         quiet: bool,
+        replay: bool = False,
     ) -> "TrainingLoop":
         """The loop of a sitting that begins so."""
+        if replay:
+            rate_on_device(start.optimizer, accelerator.device)
         model, optimizer = accelerator.prepare(start.net, start.optimizer)
         log = TrainingLog(
             *(recipe, folder, batches.steps_per_epoch, start.progress.step),
@@ -74,6 +90,8 @@ class TrainingLoop:
             batches=batches,
             progress=start.progress,
             log=log,
+            coding=torch.Generator(device=accelerator.device),
+            replay=replay,
         )
 
     @property
@@ -111,9 +129,33 @@ class TrainingLoop:
         """One training step: its loss and how many answers were correct, on the device."""
         self.begin_later_steps(step)
         images, labels = self.batches.batch(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe_rate(self.recipe, step, self.batches.steps_per_epoch)
-        means = self.forward(images, step)
+        per_epoch = self.batches.steps_per_epoch
+        set_rate(self.optimizer, recipe_rate(self.recipe, step, per_epoch))
+        where = (step, self.accelerator.process_index)
+        seeded(self.coding, self.recipe.seed, "coding", *where)
+        learn = self.learner(trained_steps(self.recipe, step // per_epoch))
+        # to look for NaN is to wait for the device, and bytes hold none
+        with nullcontext() if images.is_floating_point() else on_trust():
+            return learn(images, labels)
+
+    def learner(self, num_steps: int | None) -> Callable[..., tuple[Tensor, Tensor]]:
+        """What learns from a batch on so many time-steps."""
+        if num_steps not in self.learning:
+            learn: Any = partial(self.learn, num_steps)
+            learn = Replayed(learn, cuda_graph(self.coding)) if self.replay else learn
+            self.learning = {num_steps: learn}
+        return self.learning[num_steps]
+
+    def learn(
+        self, num_steps: int | None, images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Forward, backward and the optimiser's step; none of it waits for the device."""
+        means = self.model(
+            self.net.normalize(images),
+            per_step=True,
+            num_steps=num_steps,
+            generator=self.coding,
+        )
         value = recipe_loss(self.recipe, means, labels)
         self.optimizer.zero_grad()
         self.accelerator.backward(value)
@@ -128,16 +170,6 @@ class TrainingLoop:
         if step == self.recipe.early_epochs * self.batches.steps_per_epoch > 0:
             copy_to_later_steps(self.net, self.recipe.early_steps)
             self.progress.best = -1.0
-
-    def forward(self, images: Tensor, step: int) -> Tensor:
-        """Running means of the read-outs ``[T, N, K]`` for the batch of a step."""
-        where = (step, self.accelerator.process_index)
-        return self.model(
-            self.net.normalize(images),
-            per_step=True,
-            num_steps=trained_steps(self.recipe, step // self.batches.steps_per_epoch),
-            generator=generator(self.recipe.seed, "coding", *where, device=images.device),
-        )
 
     def tell(self, step: int) -> None:
         """Read what the device gathered since the last entry, and tell of it.
@@ -181,7 +213,7 @@ class TrainingLoop:
             num_steps=trained_steps(self.recipe, epoch),
             precision=self.recipe.precision,
         )
-        return (correct.double() / len(images)).tolist()
+        return [right / len(images) for right in correct.tolist()]
 
     def save(self) -> None:
         """Write everything that resuming needs, in one file."""

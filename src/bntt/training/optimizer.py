@@ -36,6 +36,15 @@ def make_optimizer(
     return torch.optim.AdamW(parameters, **settings)
 
 
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate, in its place on the device if it lies there."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
     """The optimiser's state as tensors named ``optimizer/PARAMETER/KEY``, by number."""
     for index, values in optimizer.state_dict()["state"].items():

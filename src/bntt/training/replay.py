@@ -6,7 +6,7 @@ graph holds all of them and is launched at once.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,7 +14,9 @@ from torch import Tensor
 Step = Callable[..., tuple[Tensor, ...]]
 """From tensors to tensors; whatever else it reads or changes stays where it is."""
 
-Recorder = Callable[[Callable[[], tuple[Tensor, ...]]], tuple[Callable[[], object], tuple]]
+Recorder = Callable[
+    [Callable[[], tuple[Tensor, ...]]], tuple[Callable[[], object], Sequence[Tensor]]
+]
 """From a function without arguments to what runs it again, and to where its results lie."""
 
 WARM_UP = 3
@@ -28,6 +30,14 @@ def refusal(device: torch.device, processes: int) -> str | None:
     if processes > 1:
         return f"Steps are not replayed where processes share a run, and {processes} do."
     return None
+
+
+def rate_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Put the learning rate where a recorded step can read it, in float32."""
+    for group in optimizer.param_groups:
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        if "capturable" in group and device.type == "cuda":
+            group["capturable"] = True
 
 
 class Replayed:
@@ -48,7 +58,7 @@ class Replayed:
         self.calls = 0
         self.inputs: list[Tensor] = []
         self.replay: Callable[[], object] | None = None
-        self.outputs: tuple[Tensor, ...] = ()
+        self.outputs: Sequence[Tensor] = ()
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """What the step makes of the inputs."""

@@ -20,6 +20,7 @@ from ..runs.opened import dataset_of
 from ..runs.origin import Origin
 from .batches import Batches
 from .loop import TrainingLoop
+from .replay import refusal
 from .start import Start, fresh, resumed
 
 
@@ -31,6 +32,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     log_every: int | None = None,
+    replay: bool = False,
     command: str = "",
     quiet: bool = False,
 ) -> dict[str, Any]:
@@ -42,9 +44,11 @@ def train(
         data: Where the data lie (see :func:`bntt.data.load`).
         resume: Continue from ``last.safetensors`` to the weights that an uninterrupted run
             ends with (bit for bit on a CPU).
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         log_every: Steps between log entries, each of which waits for the device: 1 on a
             CPU and 20 elsewhere if omitted.
+        replay: Replay training steps as a CUDA graph (:mod:`bntt.training.replay`). Where
+            that cannot be, they run one operation after the other, and a note says why.
         command: The command that was given, to be recorded in the run folder.
         quiet: Whether to show no progress.
 
@@ -81,7 +85,8 @@ def train(
             start = fresh(recipe, dataset, accelerator.device)
         trains = start.progress.step < total
         with folder.telling() if main and trains else nullcontext():
-            notes = [*filter(None, [dataset.note]), *start.warnings]
+            why = refusal(accelerator.device, accelerator.num_processes) if replay else None
+            notes = [*filter(None, [dataset.note, why]), *start.warnings]
             if main and trains:
                 sitting = _sitting(command, accelerator, recipe.precision, because, dataset)
                 record = _record_again if resume else _record_start
@@ -91,7 +96,10 @@ def train(
                 for sentence in notes:
                     note(f"Note: {sentence}")
             with without_advice():
-                loop = TrainingLoop.of(start, recipe, folder, accelerator, batches, quiet)
+                recorded = replay and why is None
+                loop = TrainingLoop.of(
+                    start, recipe, folder, accelerator, batches, quiet, recorded
+                )
                 return loop.run(log_every or (1 if where.type == "cpu" else 20))
 
 
