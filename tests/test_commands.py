@@ -107,7 +107,7 @@ def test_an_evaluation_says_which_sources_answered(capsys, commit, said):
 def test_several_seeds_give_a_deviation(run, bntt_says):
     answer = json.loads(bntt_says("evaluate", run, "--seeds", "2", "--json"))
     assert answer["seeds"] == [0, 1]
-    assert answer["std"] == [0.0] * 4, "direct coding is the same for every seed"
+    assert answer["spread"] == [0.0] * 4, "direct coding is the same for every seed"
     printed = bntt_says("evaluate", run, "--seeds", "2")
     assert "mean ± deviation over 2 encoder seeds" in printed
     assert f"{100 * answer['mean'][-1]:.2f} ± 0.00 %" in printed

@@ -357,7 +357,7 @@ def test_an_evaluation_says_what_it_is_of(run, given):
     for name in ("note", "commit", "device", "precision", "split_sha256", "source"):
         assert kept[name] == getattr(result, name)
     assert (kept["note"], kept["source"]) == ("A note.", {"made up": "0"})
-    assert kept["std"] is None
+    assert kept["spread"] is None
     assert kept["commit"]
 
 

@@ -80,7 +80,7 @@ class Evaluation:
         return {
             **asdict(self),
             "mean": self.mean,
-            "std": self.std,
+            "spread": self.std,  # the name in files since the first version
             "interval": self.interval,
             "interval_kind": INTERVAL,
             "official_images": self.official or None,
