@@ -180,7 +180,7 @@ BUGS = {
         ("the future seen", "(0, 0, 0, 0, most, 0)", "(0, 0, 0, 0, 0, most)"),
         ("taps side by side", "range(0, most + 1, self.every)", "range(self.taps)"),
     ],
-    ("networks/network.py", "test_vgg.py test_parity.py test_normalize.py test_description.py -k 'not float32'"): [
+    ("networks/network.py", "test_vgg.py test_parity.py test_normalize.py test_network_config.py -k 'not float32'"): [
         ("first answer, not last", "logits[-1]", "logits[0]"),
         ("weights too small", "gain=2", "gain=1"),
         ("deviation multiplied", "self.mean.to(wide)) / self.std", "self.mean.to(wide)) * self.std"),
@@ -308,11 +308,11 @@ BUGS = {
         ("labels mix by volume", "torch.where(total > 0, there / total, volume)", "volume"),
         ("every mix with itself", "uniform((len(frames),), frames, generator).argsort()", "torch.arange(len(frames))"),
     ],
-    ("networks/twin.py", "test_description.py"): [
+    ("networks/twin.py", "test_network_config.py"): [
         ("attributes not compared", "and not _equal(", "and False and not _equal("),
         ("another method passes", "if hasattr(kind, name) and", "if False and"),
     ],
-    ("networks/checkpoint.py", "test_description.py test_checkpoint.py"): [
+    ("networks/checkpoint.py", "test_network_config.py test_checkpoint.py"): [
         ("shapes believed", "if shapes[name] != shape:", "if False:"),
         ("NaN saved", "if (name := first_nonfinite(tensors)) is not None:\n        raise ValueError(\n            f\"{name}", "if False:\n        raise ValueError(\n            f\"{tensors}"),
         ("infinities cancel", "value.sum(dtype=torch.float32).isfinite()", "not value.sum(dtype=torch.float32).isinf()"),
