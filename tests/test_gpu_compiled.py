@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from bntt.ops.gpu import triton_fault
 
@@ -23,15 +24,26 @@ KERNELS = {
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    """Every launch of the operators for every architecture, compiled anew."""
-    folder = tmp_path_factory.mktemp("compiled")
+def compiled(tmp_path_factory, worker_id):
+    """Every launch of the operators for every architecture, compiled anew, once in all."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":  # one of several processes, whose folders lie side by side
+        folder = folder.parent
+    found = folder / "compiled.json"
+    with FileLock(folder / "compiled.lock"):
+        if not found.exists():
+            _compile(found, folder / "compiled")
+    return json.loads(found.read_text(encoding="utf-8"))
+
+
+def _compile(found, cache):
     env = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    env["TRITON_CACHE_DIR"] = str(folder / "cache")
-    command = [sys.executable, str(SCRIPT), "--json", str(folder / "found.json")]
+    env["TRITON_CACHE_DIR"] = str(cache)
+    draft = found.with_suffix(".part")
+    command = [sys.executable, str(SCRIPT), "--json", str(draft)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads((folder / "found.json").read_text(encoding="utf-8"))
+    draft.replace(found)
 
 
 def identity(row, *without):

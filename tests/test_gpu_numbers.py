@@ -61,6 +61,19 @@ def test_no_number_is_where_the_reference_has_none(reset, detached, dtype):
                 assert_alike(ours, theirs, ROUNDING[dtype], ROUNDING[dtype])
 
 
+@pytest.mark.parametrize(("reset", "detached"), SETTINGS)
+def test_what_a_neuron_learns_from_what_is_no_number(reset, detached):
+    for seed in range(max(8, CASES // 3)):
+        inputs, heard, neuron, read, huge = drawn(seed, torch.float32)
+        neuron |= {"reset": reset, "detach_reset": detached, "learns": True}
+        ds, dv = heard[0] if read != "v" else None, heard[1] if read != "spikes" else None
+        arguments = [x if x is None else x.contiguous() for x in (*inputs.values(), ds, dv)]
+        want = reference.affine_lif_backward(*arguments, **neuron)[-1]
+        got = gpu.affine_lif_backward(*arguments, **neuron)[-1]
+        if not huge:
+            assert_alike(got, want, 1e-3, 1e-3)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_moments_of_what_is_no_number(dtype):
     for seed in range(2 * CASES):
