@@ -64,11 +64,12 @@ def test_every_kernel_compiles_for_every_architecture(compiled):
 
 
 def test_little_of_a_thread_lies_outside_of_its_registers(compiled):
-    # a thread of the backward scan holds 8 steps of 4 numbers in 512 bytes of registers
+    # of 8 steps, 4 numbers each, a thread of the backward scan holds membrane, current and
+    # gradient: up to 384 bytes, beside which 512 bytes of registers leave little
     for row in compiled:
         assert row["registers"] <= (128 if row["kernel"] == "backward" else 168)
         learns = row["kernel"] == "backward" and "sums_own" not in row["absent"]
-        assert row["stack"] <= (320 if learns else 160), identity(row)
+        assert row["stack"] <= (400 if learns else 256), identity(row)
 
 
 def test_nothing_is_added_in_an_order_that_chance_decides(compiled):

@@ -110,6 +110,18 @@ def test_learns_the_same_at_every_size(shape, reset, kept):
         torch.testing.assert_close(ours, truth, rtol=1e-4, atol=3e-6 * scale)
 
 
+@pytest.mark.parametrize(("reset", "kept"), RESETS)
+@pytest.mark.parametrize("T", [9, 16])
+def test_only_the_last_reset_is_unheard_where_nobody_reads_the_membrane(T, reset, kept):
+    inputs, neuron = normal(T, 6, 2), {"leak": 0.9, "reset": reset}
+    neuron |= {"detach_reset": not kept, "surrogate": ATan()}
+    want, got = (
+        gradients(name, inputs, "spikes", **neuron) for name in ("reference", "gpu")
+    )
+    for ours, truth in zip(got, want, strict=True):
+        torch.testing.assert_close(ours, truth, rtol=1e-4, atol=1e-4)
+
+
 def test_half_precision_is_rounded_once_at_the_end():
     inputs = normal(9, 40, 5, torch.float16) | {"leak": 0.9}
     exact = inputs | {"z": inputs["z"].float()}

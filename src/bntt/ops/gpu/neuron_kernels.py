@@ -130,20 +130,23 @@ def walk_back(
     Its membranes are computed once more and held in registers, with the currents that they
     come from; then the gradient ``h`` of the last goes back through them (M9). ``silent``
     tells where nobody reads the last. The pointers are those of the segment's first step.
+    Everything is loaded at once, or each step of the way back would wait for memory.
     """
-    before, us, zs = (v,), (), ()
+    before, us, zs, dss = (v,), (), (), ()
     for k in tl.static_range(STEPS):
         scale = wide(a + k * C + columns, exist)
         shift = wide(b + k * C + columns, exist)
         z_k = tl.load(z + k * step + offsets, mask=inside, other=0.0)
         u = integrate(before[k], z_k.to(tl.float32), scale, shift, leak)
         us, zs = us + (u,), zs + (z_k,)
+        if ds is not None:
+            dss = dss + (tl.load(ds + k * step + offsets, mask=inside, other=0.0),)
         before = before + (after_reset(u, v_threshold, RESET),)
     for k in tl.static_range(STEPS - 1, -1, -1):
         u = us[k]
         ds_k = tl.zeros_like(u)
         if ds is not None:
-            ds_k = wide(ds + k * step + offsets, inside)
+            ds_k = dss[k].to(tl.float32)
         heard, passed = through_reset(u, ds_k, h, v_threshold, silent, RESET, KEPT)
         slope_k = slope(u, inverse, height, steepness, SURROGATE)
         # a row that does not exist has a membrane all the same, which may be NaN
