@@ -30,6 +30,7 @@ from bntt.ops.gpu import operators
 
 ARCHITECTURES = (80, 90)
 TYPES = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
+POINTERS = TYPES | {torch.int32: "i32"}
 CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 
 
@@ -74,6 +75,9 @@ def launches(M: int = 2100, C: int = 64) -> list[tuple[JITFunction, tuple, dict]
         operators.affine_lif_forward(
             z, wide, wide, state, keep_state=state is not None, **scan
         )
+        operators.affine_lif_forward(
+            z, wide, wide, state, keep_state=False, count_spikes=True, **scan
+        )
         ds = z if spikes_read else None
         operators.affine_lif_backward(
             z, wide, wide, state, ds, state, learns=learns, **scan
@@ -92,7 +96,7 @@ def compiled(launch: tuple[JITFunction, tuple, dict], architecture: int) -> Any:
         if name in constant or value is None or (type(value) is int and value == 1):
             signature[name], constants[name] = "constexpr", value
         elif isinstance(value, torch.Tensor):
-            signature[name] = f"*{TYPES[value.dtype]}"
+            signature[name] = f"*{POINTERS[value.dtype]}"
         elif isinstance(value, float):
             signature[name] = "fp32"
         else:

@@ -37,6 +37,7 @@ def calls(dtype):
         (OPS.moments_backward, (z, ds, a, b, b)),
         (OPS.affine_lif, (z, a, b, v0, 0.5, 1.0, "soft", True)),
         (OPS.affine_lif, (z, a, b, None, 0.5, 1.0, "hard", False)),
+        (OPS.affine_lif_counting, (z, a, b, v0, 0.5, 1.0, "soft", False)),
         (OPS.affine_lif_backward, (z, a, b, v0, ds, dv, 0.5, 1.0, "soft", *slope)),
         (OPS.affine_lif_backward, (z, a, b, None, ds, None, 0.5, 1.0, "none", *slope)),
         (OPS.affine_lif_backward, (z, a, b, v0, None, dv, 0.5, 1.0, "hard", *slope)),
@@ -49,7 +50,7 @@ def calls(dtype):
 
 @pytest.mark.parametrize("backend_name", ["reference", "cpu"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("case", range(8))
+@pytest.mark.parametrize("case", range(9))
 def test_an_operator_is_what_it_says_it_is(case, dtype, backend_name):
     operator, arguments = calls(dtype)[case]
     with backend(backend_name):

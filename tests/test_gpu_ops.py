@@ -300,7 +300,7 @@ def test_vmap_and_func_grad_see_through():
         torch.testing.assert_close(ours, torch.stack(truth))
 
 
-@pytest.mark.parametrize("case", range(8))
+@pytest.mark.parametrize("case", range(9))
 def test_an_operator_is_what_it_says_to_the_compiler(case):
     operator, arguments = calls(torch.float32)[case]
     arguments = [x.to(DEVICE) if isinstance(x, torch.Tensor) else x for x in arguments]

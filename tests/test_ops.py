@@ -283,10 +283,12 @@ def test_elements_past_the_range_of_int32_are_found(tmp_path):
     z[0, -3:] = 0x4000  # 2.0
     one, zero, nothing = np.ones((1, C), "f4"), np.zeros((1, C), "f4"), np.empty(0, "f4")
     rows, blocks = cpu._rows(C), cpu._blocks(M, C)
+    counts = np.zeros((1, C), np.int64)
     kernels.forward(
         *(blocks - 1, blocks, z, one, zero, nothing, rows),
-        *(np.array([0.5, 1.0], "f4"), 0, spikes, nothing),
+        *(np.array([0.5, 1.0], "f4"), 0, spikes, nothing, counts),
     )
     fired = spikes[0, -rows * C :].nonzero()[0]
     assert len(fired) == 3
     assert (spikes[0, -3:] == 0x3F80).all()
+    assert counts[0].nonzero()[0].tolist() == [C - 3, C - 2, C - 1]

@@ -22,6 +22,7 @@ def arguments(dtype=torch.float32, T=3, M=35, C=6):
         "moments": (z,),
         "moments_backward": (z, dz, mean, dmean, dvar),
         "affine_lif": (z, mean, dmean, v0, *neuron, True),
+        "affine_lif_counting": (z, mean, dmean, v0, *neuron, True),
         "affine_lif_backward": (z, mean, dmean, v0, dz, dv, *neuron, *SLOPE),
         "affine_lif_backward_learning": (z, mean, dmean, v0, dz, dv, *neuron, *SLOPE),
     }

@@ -14,6 +14,7 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .analysis.energy import energy as energy
+    from .analysis.spikes import spike_statistics as spike_statistics
     from .config import Recipe as Recipe
     from .config import load_recipe as load_recipe
     from .interchange import load_reference as load_reference
@@ -51,6 +52,7 @@ _ROOM_OF = {
     name: room
     for room, names in {
         "analysis.energy": ("energy",),
+        "analysis.spikes": ("spike_statistics",),
         "config": ("Recipe", "load_recipe"),
         "interchange": ("load_reference",),
         "layers.encode": ("Direct", "Poisson"),

@@ -5,18 +5,25 @@ from copy import copy
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
-from ..ops import affine_lif, check_neuron, from_elements, to_elements
+from ..ops import (
+    affine_lif,
+    affine_lif_counting,
+    check_neuron,
+    from_elements,
+    to_elements,
+)
 from ..ops.arguments import floats, yes_or_no
-from ..ops.reference import accumulator
+from ..ops.reference import accumulator, count
 from ..ops.surrogate import Surrogate, Triangle, check_surrogate
 from .norms import TemporalNorm
 
 Sequence = Float[Tensor, "T N *S"]
 State = Float[Tensor, " N *S"]
+Counts = Int64[Tensor, "T _"]
 
 
 class LIF(nn.Module):
@@ -67,14 +74,26 @@ class LIF(nn.Module):
         self.check_settings()
 
     def forward(
-        self, current: Sequence, v: State | None = None, *, return_state: bool = False
-    ) -> Sequence | tuple[Sequence, State]:
+        self,
+        current: Sequence,
+        v: State | None = None,
+        *,
+        return_state: bool = False,
+        count_spikes: bool = False,
+    ) -> (
+        Sequence
+        | tuple[Sequence, State]
+        | tuple[Sequence, Counts]
+        | tuple[Sequence, State, Counts]
+    ):
         """Spikes ``[T, N, *S]``, with the last membrane if ``return_state``.
 
         Args:
             current: Input in units of ``v`` per time-step, time first.
             v: Membrane before the first time-step; 0 if omitted.
             return_state: Whether to return ``(spikes, v)``.
+            count_spikes: Whether to return last, beside these, how many spikes there are
+                per time-step and channel, ``[T, C]``; the channel is the axis behind ``N``.
 
         Raises:
             TypeError: If an argument is no tensor.
@@ -82,7 +101,10 @@ class LIF(nn.Module):
                 or ``v`` does not have the shape of one.
         """
         floats("LIF", current, "(T, N, ...), time first", 2)
+        yes_or_no("count_spikes", count_spikes)
         _check_state(current, v)
+        if count_spikes:
+            return self._counting(current, v, return_state)
         # the last axis is as good a channel as any: there is no norm
         T, C = len(current), current.shape[-1] or 1
         z = current.reshape(T, math.prod(current.shape[1:]) // C, C)
@@ -103,15 +125,18 @@ class LIF(nn.Module):
             v: Membrane before the first time-step, ``M·C`` numbers; 0 if None.
             keep_state: Whether to return the last membrane, ``[M, C]``.
         """
-        return affine_lif(
-            *(z, a, b, v if v is None else v.reshape(z.shape[1:])),
-            leak=self.leak,
-            v_threshold=self.v_threshold,
-            reset=self.reset,
-            detach_reset=self.detach_reset,
-            surrogate=self.surrogate,
-            keep_state=keep_state,
-        )
+        v = v if v is None else v.reshape(z.shape[1:])
+        return affine_lif(z, a, b, v, keep_state=keep_state, **self._settings())
+
+    def scan_counting(
+        self, z: Tensor, a: Tensor, b: Tensor, v: Tensor | None, keep_state: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """What :meth:`scan` returns, and the spikes of each time-step and channel."""
+        if type(self).scan is not LIF.scan:  # a neuron of the user's own
+            spikes, v = self.scan(z, a, b, v, keep_state)
+            return spikes, v, count(spikes)
+        v = v if v is None else v.reshape(z.shape[1:])
+        return affine_lif_counting(z, a, b, v, keep_state=keep_state, **self._settings())
 
     def check_settings(self) -> None:
         """Refuse attributes that no neuron can have; they may have been set after building.
@@ -123,6 +148,30 @@ class LIF(nn.Module):
         check_neuron(self.leak, self.v_threshold, self.reset)
         check_surrogate(self.surrogate)
         yes_or_no("detach_reset", self.detach_reset)
+
+    def _settings(self) -> dict[str, Any]:
+        """What the operators ask of a neuron."""
+        return {
+            "leak": self.leak,
+            "v_threshold": self.v_threshold,
+            "reset": self.reset,
+            "detach_reset": self.detach_reset,
+            "surrogate": self.surrogate,
+        }
+
+    def _counting(self, current: Tensor, v: Tensor | None, return_state: bool) -> Any:
+        """The same call with the channels where counting expects them."""
+        z = with_channel(current)
+        flat = to_elements(z)
+        ones = flat.new_ones((len(flat), flat.shape[2]), dtype=accumulator(flat.dtype))
+        v = None if v is None else to_elements(with_channel(v[None]))[0]
+        spikes, v, counts = self.scan_counting(
+            flat, ones, torch.zeros_like(ones), v, return_state
+        )
+        spikes = from_elements(spikes, z.shape).reshape(current.shape)
+        if v is not None:
+            v = from_elements(v[None], z[:1].shape).reshape(current.shape[1:])
+        return _asked_for(spikes, v, counts)
 
     def extra_repr(self) -> str:
         """What distinguishes this neuron, for ``print``."""
@@ -172,9 +221,12 @@ class NormLIF(nn.Module):
         *,
         start: int | None = None,
         return_state: bool = False,
+        count_spikes: bool = False,
     ) -> (
         Float[Tensor, "T N C *S"]
         | tuple[Float[Tensor, "T N C *S"], Float[Tensor, "N C *S"]]
+        | tuple[Float[Tensor, "T N C *S"], Int64[Tensor, "T C"]]
+        | tuple[Float[Tensor, "T N C *S"], Float[Tensor, "N C *S"], Int64[Tensor, "T C"]]
     ):
         """Spikes of ``z``, with the last membrane if ``return_state``.
 
@@ -184,23 +236,27 @@ class NormLIF(nn.Module):
             start: Index of the first of these time-steps in the sequence, if it comes in
                 parts.
             return_state: Whether to return ``(spikes, v)``.
+            count_spikes: Whether to return last, beside these, how many spikes there are
+                per time-step and channel, ``[T, C]``.
 
         Raises:
             TypeError: As the norm and the neuron do.
             ValueError: As the norm and the neuron do; no statistic has moved then.
         """
         self.check_settings()
+        yes_or_no("count_spikes", count_spikes)
         self.norm.check_currents(z, start)
         _check_state(z, v)
         if _is_more_than(self.norm, TemporalNorm) or _is_more_than(self.lif, LIF):
-            return self._apart(z, v, start, return_state)
+            return self._apart(z, v, start, return_state, count_spikes)
         flat, a, b = self.norm.affine(to_elements(z), start)
         v = None if v is None else to_elements(v[None])[0]
-        spikes, v = self.lif.scan(flat, a, b, v, return_state)
-        spikes = from_elements(spikes, z.shape)
-        if v is None:
-            return spikes
-        return spikes, from_elements(v[None], z[:1].shape)[0]
+        if count_spikes:
+            spikes, v, counts = self.lif.scan_counting(flat, a, b, v, return_state)
+        else:
+            (spikes, v), counts = self.lif.scan(flat, a, b, v, return_state), None
+        v = None if v is None else from_elements(v[None], z[:1].shape)[0]
+        return _asked_for(from_elements(spikes, z.shape), v, counts)
 
     def check_settings(self) -> None:
         """Refuse attributes that no norm or neuron can have.
@@ -215,11 +271,23 @@ class NormLIF(nn.Module):
         self.norm.check_settings()
         self.lif.check_settings()
 
-    def _apart(self, z: Tensor, v: Tensor | None, start: int | None, return_state: bool):
-        """Norm and neuron called as modules, with nothing rounded in between."""
+    def _apart(
+        self,
+        z: Tensor,
+        v: Tensor | None,
+        start: int | None,
+        return_state: bool,
+        count_spikes: bool,
+    ):
+        """Norm and neuron called as modules, with nothing rounded in between.
+
+        Spikes are counted as they come out, since a hook may have changed them.
+        """
         current = self.norm(z.to(accumulator(z.dtype)), start)
         result = self.lif(current, v, return_state=return_state)
-        return (result[0].to(z.dtype), result[1]) if return_state else result.to(z.dtype)
+        spikes, v = result if return_state else (result, None)
+        counts = spike_counts(spikes) if count_spikes else None
+        return _asked_for(spikes.to(z.dtype), v, counts)
 
 
 class Readout(nn.Module):
@@ -251,6 +319,35 @@ class Readout(nn.Module):
             )
         steps = torch.arange(1, len(o) + 1, device=o.device)
         return o.to(accumulator(o.dtype)).cumsum(0) / steps.reshape(-1, *[1] * (o.ndim - 1))
+
+
+def firing_layers(net: nn.Module) -> dict[str, nn.Module]:
+    """The layers that fire, by their names: each :class:`NormLIF`, and each LIF alone."""
+    inside = {
+        part for layer in net.modules() if isinstance(layer, NormLIF)
+        for part in layer.children()
+    }  # fmt: skip
+    return {
+        name: module
+        for name, module in net.named_modules()
+        if isinstance(module, (NormLIF, LIF)) and module not in inside
+    }
+
+
+def spike_counts(spikes: Float[Tensor, "T N *S"]) -> Counts:
+    """How many spikes there are per time-step and channel, the axis behind ``N``."""
+    return count(to_elements(with_channel(spikes)))
+
+
+def with_channel(x: Float[Tensor, "T N *S"]) -> Float[Tensor, "T N C *R"]:
+    """The sequence itself, or with one channel where it has no axis for channels."""
+    return x if x.ndim > 2 else x[..., None]
+
+
+def _asked_for(spikes: Tensor, v: Tensor | None, counts: Tensor | None) -> Any:
+    """Spikes, and beside them whatever else there is."""
+    others = [x for x in (v, counts) if x is not None]
+    return (spikes, *others) if others else spikes
 
 
 def _shown(value: float | Tensor) -> str:

@@ -10,18 +10,19 @@ import logging
 from functools import cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from . import reference
 from .arguments import yes_or_no
-from .autograd import AffineLIF, Moments
+from .autograd import AffineLIF, CountingLIF, Moments
 from .backends import backend, backend_name, backend_report
 from .checks import check_moments, check_neuron, check_scan, readable
 from .surrogate import Surrogate, Triangle, check_surrogate, is_built_in
 
 __all__ = [
     "affine_lif",
+    "affine_lif_counting",
     "backend",
     "backend_report",
     "check_neuron",
@@ -120,6 +121,56 @@ def affine_lif(
         ValueError: If a value is out of range or a shape does not fit.
         RuntimeError: If the chosen backend cannot run on the tensor.
     """
+    settings = {"leak": leak, "v_threshold": v_threshold, "reset": reset}
+    spikes, v = _scan(
+        *(z, a, b, v0, detach_reset, surrogate, keep_state, False), **settings
+    )
+    return spikes, v if keep_state else None
+
+
+def affine_lif_counting(
+    z: Float[Tensor, "T M C"],
+    a: Float[Tensor, "T C"],
+    b: Float[Tensor, "T C"],
+    v0: Float[Tensor, "M C"] | None,
+    *,
+    leak: float | Tensor,
+    v_threshold: float | Tensor,
+    reset: str,
+    detach_reset: bool,
+    surrogate: Surrogate,
+    keep_state: bool,
+) -> tuple[Float[Tensor, "T M C"], Float[Tensor, "M C"] | None, Int64[Tensor, "T C"]]:
+    """What :func:`affine_lif` returns, and the number of spikes per time-step and channel.
+
+    They are counted while they are in cache, or in registers: nobody reads the spikes a
+    second time. Arguments and errors are those of :func:`affine_lif`.
+
+    Returns:
+        ``(spikes, v, counts)``; counts are whole numbers, 0 to ``M``, and have no gradient.
+    """
+    settings = {"leak": leak, "v_threshold": v_threshold, "reset": reset}
+    spikes, v, counts = _scan(
+        *(z, a, b, v0, detach_reset, surrogate, keep_state, True), **settings
+    )
+    return spikes, v if keep_state else None, counts
+
+
+def _scan(
+    z: Tensor,
+    a: Tensor,
+    b: Tensor,
+    v0: Tensor | None,
+    detach_reset: bool,
+    surrogate: Surrogate,
+    keep_state: bool,
+    count_spikes: bool,
+    *,
+    leak: float | Tensor,
+    v_threshold: float | Tensor,
+    reset: str,
+) -> tuple[Tensor, ...]:
+    """Check the arguments and run them where they are to run."""
     check_neuron(leak, v_threshold, reset)
     check_surrogate(surrogate)
     yes_or_no("detach_reset", detach_reset)
@@ -129,15 +180,15 @@ def affine_lif(
     chosen = _chosen(z)
     if chosen == "reference" or _needs_plain_torch(surrogate, leak, v_threshold):
         settings = {"detach_reset": detach_reset, "surrogate": surrogate}
-        spikes, v = reference.affine_lif_forward(
-            z, a, b, v0, leak=leak, v_threshold=v_threshold, reset=reset, **settings
+        return reference.affine_lif_forward(
+            *(z, a, b, v0),
+            **{"leak": leak, "v_threshold": v_threshold, "reset": reset, **settings},
+            count_spikes=count_spikes,
         )
-        return spikes, v if keep_state else None
-    spikes, v = AffineLIF.apply(
+    return (CountingLIF if count_spikes else AffineLIF).apply(
         *(z, a, b, v0, _learned(leak), _learned(v_threshold), reset, detach_reset),
         *(surrogate.kind, *surrogate.parameters, keep_state, chosen),
-    )  # pyright: ignore[reportGeneralTypeIssues]
-    return spikes, v if keep_state else None
+    )  # pyright: ignore[reportReturnType]
 
 
 def _chosen(z: Tensor) -> str:

@@ -102,13 +102,18 @@ def _affine_lif(
     v_threshold: float,
     reset: str,
     keep_state: bool,
-) -> tuple[Tensor, Tensor]:
+    count_spikes: bool = False,
+) -> tuple[Tensor, ...]:
     _check_lif(z, a, b, v0)
     # no gradient flows inside an operator, so surrogate and detachment do not matter here
     unused = {"detach_reset": True, "surrogate": Triangle()}
     settings = {"leak": leak, "v_threshold": v_threshold, "reset": reset}
     return backend_module(z).affine_lif_forward(
-        *_contiguous(z, a, b, v0), keep_state=keep_state, **settings, **unused
+        *_contiguous(z, a, b, v0),
+        keep_state=keep_state,
+        count_spikes=count_spikes,
+        **settings,
+        **unused,
     )
 
 
@@ -116,6 +121,15 @@ def _affine_lif_shapes(z, a, b, v0, leak, v_threshold, reset, keep_state):
     _check_lif(z, a, b, v0)
     rows = z.shape[1] if keep_state else 0
     return _like(z), a.new_empty((rows, z.shape[2]))
+
+
+def _counting(*arguments: Any) -> tuple[Tensor, ...]:
+    return _affine_lif(*arguments, count_spikes=True)
+
+
+def _counting_shapes(z, a, *arguments):
+    counts = a.new_empty(a.shape, dtype=torch.int64)
+    return *_affine_lif_shapes(z, a, *arguments), counts
 
 
 def _check_lif_backward(
@@ -194,6 +208,14 @@ affine_lif = _register(
     _affine_lif_shapes,
 )
 """Spikes and the last membrane, which has no rows unless it is kept (M1-M3)."""
+
+affine_lif_counting = _register(
+    f"affine_lif_counting(Tensor z, Tensor a, Tensor b, Tensor? v0, {NEURON}, "
+    f"bool keep_state) -> (Tensor, Tensor, Tensor)",
+    _counting,
+    _counting_shapes,
+)
+"""The same, and the number of spikes by time-step and channel, ``[T, C]`` of int64."""
 
 BACKWARD = (
     f"(Tensor z, Tensor a, Tensor b, Tensor? v0, Tensor? ds, Tensor? dv_last, {NEURON}, "
@@ -310,6 +332,29 @@ class AffineLIF(Function):
         else:
             ag, sum_gz, sum_g, dv0 = _backward(affine_lif_backward, *arguments)
         return ag, sum_gz, sum_g, None if v0 is None else dv0, *own, *[None] * 7
+
+
+class CountingLIF(AffineLIF):
+    """The node of :func:`bntt.ops.affine_lif_counting`: ``... -> spikes, v, counts``."""
+
+    @staticmethod
+    def forward(
+        z, a, b, v0, leak, v_threshold, reset, detach_reset, kind, p, q, keep_state, asked
+    ):
+        """Return spikes, the last membrane, and how many spikes there are."""
+        leak, v_threshold = _value(leak), _value(v_threshold)
+        return affine_lif_counting(z, a, b, v0, leak, v_threshold, reset, keep_state)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Keep the arguments for backward; whole numbers have no gradient."""
+        AffineLIF.setup_context(ctx, inputs, output)
+        ctx.mark_non_differentiable(output[2])
+
+    @staticmethod
+    def backward(ctx, ds, dv, _):
+        """Run the reverse scan (M9)."""
+        return AffineLIF.backward(ctx, ds, dv)
 
 
 def _value(number: float | Tensor) -> float:

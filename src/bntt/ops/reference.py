@@ -34,10 +34,12 @@ def affine_lif_forward(
     detach_reset: bool,
     surrogate: Surrogate,
     keep_state: bool = True,
-) -> tuple[Tensor, Tensor]:
+    count_spikes: bool = False,
+) -> tuple[Tensor, ...]:
     """Scale and shift, integrate, fire, reset: spikes ``[T, M, C]`` and the last ``v``.
 
-    ``v`` is ``[M, C]``, or has no rows if ``keep_state`` is false.
+    ``v`` is ``[M, C]``, or has no rows if ``keep_state`` is false. If spikes are to be
+    counted, their numbers by step and channel follow: ``[T, C]``, int64.
     """
     v = z.new_zeros(z.shape[1:], dtype=a.dtype) if v0 is None else v0
     spikes = []
@@ -46,7 +48,13 @@ def affine_lif_forward(
         s = surrogate.fire(u, v_threshold)  # fire (M2)
         v = _reset(u, s.detach() if detach_reset else s, v_threshold, reset)  # reset (M3)
         spikes.append(s)
-    return torch.stack(spikes).to(z.dtype), v if keep_state else v[:0]
+    results = torch.stack(spikes).to(z.dtype), v if keep_state else v[:0]
+    return (*results, count(results[0])) if count_spikes else results
+
+
+def count(spikes: Tensor) -> Tensor:
+    """How many of ``[T, M, C]`` are spikes, per step and channel: ``[T, C]``, int64."""
+    return (spikes.detach() != 0).sum(1)
 
 
 def affine_lif_backward(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...layers.neuron import LIF, NormLIF
+from ...layers.neuron import LIF, NormLIF, firing_layers
 from ...layers.norms import TemporalNorm
 from ...networks.network import Network
 from ...networks.sequence import Delayed
@@ -160,7 +160,7 @@ def counting(net: Network) -> Iterator[Counter]:
     try:
         for name, module in _synapses(net):
             hooks.append(module.register_forward_pre_hook(see_input(name)))
-        for module in _neurons(net):
+        for module in firing_layers(net).values():
             hooks.append(module.register_forward_hook(see_output))
         yield counter
     finally:
@@ -195,18 +195,6 @@ def _refuse_odd(name: str, module: nn.Module) -> None:
             f"{name} pads by {module.padding_mode!r}, where border pixels reach more "
             f"outputs than are counted. Only padding with zeros is."
         )
-
-
-def _neurons(net: nn.Module) -> list[nn.Module]:
-    inside = {
-        part for module in net.modules() if isinstance(module, NormLIF)
-        for part in module.children()
-    }  # fmt: skip
-    return [
-        module
-        for module in net.modules()
-        if isinstance(module, (NormLIF, LIF)) and module not in inside
-    ]
 
 
 def _kind(module: nn.Module) -> str:

@@ -50,19 +50,30 @@ def affine_lif_forward(
     detach_reset: bool,
     surrogate: Surrogate,
     keep_state: bool = True,
-) -> tuple[Tensor, Tensor]:
+    count_spikes: bool = False,
+) -> tuple[Tensor, ...]:
     """See :func:`bntt.ops.reference.affine_lif_forward`."""
-    _, M, C = z.shape
+    T, M, C = z.shape
     spikes = torch.empty_like(z)
     v_last = a.new_empty((M, C) if keep_state else (0, C))
+    counts: list[np.ndarray] = []
+
+    def fire(first: int, last: int, *arrays: object) -> None:
+        # whole numbers add up to the same in any order, so each range has a sum of its own
+        own = np.zeros((T if count_spikes else 0, C), np.int64)
+        kernels.forward(first, last, *arrays, own)  # pyright: ignore[reportCallIssue]
+        counts.append(own)
+
     run_blocks(
-        kernels.forward,
+        fire,
         _blocks(M, C),
         *(_flat(z), _array(a), _array(b), _line(v0, a)),
         *(_rows(C), _scalars(a, leak, v_threshold), RESETS[reset]),
         *(_flat(spikes), _line(v_last, a)),
     )
-    return spikes, v_last
+    if not count_spikes:
+        return spikes, v_last
+    return spikes, v_last, torch.from_numpy(np.sum(counts, 0))
 
 
 def affine_lif_backward(

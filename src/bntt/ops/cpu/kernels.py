@@ -177,14 +177,19 @@ def _retrace(z, a, b, leak, v_threshold, drop, hard, v, membrane):
 
 @_compile
 @typing.no_type_check
-def forward(first, last, z, a, b, v0, rows, scalars, reset, spikes, v_last):
-    """Integrate, fire and reset, a tile at a time (M1-M3)."""
+def forward(first, last, z, a, b, v0, rows, scalars, reset, spikes, v_last, counts):
+    """Integrate, fire and reset, a tile at a time (M1-M3).
+
+    ``counts``, if it is not empty, receives the number of spikes by step and channel. A
+    tile's are counted while it is in cache.
+    """
     (T, C), size = a.shape, z.shape[1]
     leak, v_threshold = scalars[0], scalars[1]
     drop, hard = v_threshold * (reset == SOFT), reset == HARD
     tile = _tile(T, C, 2)
     scale, shift = _repeat(a, tile), _repeat(b, tile)
     scratch = np.empty(tile, a.dtype)
+    counted = np.zeros((len(counts), tile), np.int32)
     end = min(size, last * rows * C)
     for n0 in range(first * rows * C, end, tile):
         n1 = min(n0 + tile, end)
@@ -195,8 +200,19 @@ def forward(first, last, z, a, b, v0, rows, scalars, reset, spikes, v_last):
                 *(z[t, n0:n1], scale[t], shift[t]),
                 *(leak, v_threshold, drop, hard, v, spikes[t, n0:n1]),
             )
+            if len(counts) > 0:
+                _count(spikes[t, n0:n1], counted[t])
         if len(v_last) > 0:
             v_last[n0:n1] = v
+    _gather(counted, counts)
+
+
+@_compile
+@typing.no_type_check
+def _count(spikes, counted):
+    """Add the spikes of one time-step of a tile to what its places have counted."""
+    for n in range(len(spikes)):
+        counted[n] += np.int32(spikes[n] != 0)
 
 
 @_compile

@@ -37,11 +37,16 @@ def after_reset(u, v_threshold, RESET: tl.constexpr):
 @triton.jit
 @typing.no_type_check
 def forward(
-    z, a, b, v0, spikes, v_last, T, M, C, step, leak, v_threshold,
+    z, a, b, v0, spikes, v_last, counts, T, M, C, step, leak, v_threshold,
     RESET: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Integrate, fire, reset (M1-M3); ``step`` numbers lie between two time-steps."""
-    _, columns, exist, offsets, inside = place(tl.program_id(0), M, C, ROWS, COLUMNS)
+    """Integrate, fire, reset (M1-M3); ``step`` numbers lie between two time-steps.
+
+    Each block's numbers of spikes by step and channel go to ``counts``, where it is given.
+    """
+    block, columns, exist, offsets, inside = place(tl.program_id(0), M, C, ROWS, COLUMNS)
+    if counts is not None:
+        counts += block * T * C
     v = tl.zeros([ROWS, COLUMNS], tl.float32)
     if v0 is not None:
         v = wide(v0 + offsets, inside)
@@ -50,6 +55,10 @@ def forward(
         u = integrate(v, wide(z + offsets, inside), scale, shift, leak)
         fired = tl.where(u > v_threshold, 1.0, 0.0)
         tl.store(spikes + offsets, fired.to(spikes.dtype.element_ty), mask=inside)
+        if counts is not None:
+            counted = tl.sum(((u > v_threshold) & inside).to(tl.int32), axis=0)
+            tl.store(counts + columns, counted, mask=exist)
+            counts += C
         v = after_reset(u, v_threshold, RESET)
         # the pointers move on, because a product of t and step could exceed 32 bits
         z += step

@@ -56,18 +56,22 @@ def affine_lif_forward(
     detach_reset: bool,
     surrogate: Surrogate,
     keep_state: bool = True,
-) -> tuple[Tensor, Tensor]:
+    count_spikes: bool = False,
+) -> tuple[Tensor, ...]:
     """See :func:`bntt.ops.reference.affine_lif_forward`."""
     T, M, C = z.shape
     rows, columns = tiles.shape(SCAN, C)
     spikes, v_last = torch.empty_like(z), _floats(z, M if keep_state else 0, C)
+    counts = None
+    if count_spikes:
+        counts = z.new_empty((tiles.blocks(M, rows), T, C), dtype=torch.int32)
     _launch(
         *(neuron_kernels.forward, tiles.tiles(M, C, rows, columns)),
-        *(z, a, b, v0, spikes, v_last if keep_state else None),
+        *(z, a, b, v0, spikes, v_last if keep_state else None, counts),
         *(T, M, C, M * C, float(leak), float(v_threshold)),
         *(reset, rows, columns),
     )
-    return spikes, v_last
+    return (spikes, v_last) if counts is None else (spikes, v_last, counts.sum(0))
 
 
 def affine_lif_backward(
