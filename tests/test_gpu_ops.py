@@ -10,7 +10,7 @@ from on_gpu import DEVICE, DTYPES, SHAPES
 from test_compile import calls
 
 from bntt import BNTT, LIF, ATan, FastSigmoid, NormLIF, Rectangle, Triangle, backend
-from bntt.ops import affine_lif, moments, reference, to_elements
+from bntt.ops import affine_lif, affine_lif_counting, moments, reference, to_elements
 from bntt.ops.gpu import operators as gpu
 from strategies import affine_lif_inputs
 
@@ -142,6 +142,19 @@ def test_every_sum_is_taken_over_all_blocks():
     got, want = (gradients(name, inputs, **neuron) for name in ("gpu", "reference"))
     for ours, truth in zip(got, want, strict=True):
         torch.testing.assert_close(ours, truth, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [*SHAPES, (2, 2100, 20)])
+def test_counts_what_it_fires(shape, dtype):
+    neuron = {"leak": 0.9, "v_threshold": 0.7, "reset": "soft", "surrogate": Triangle()}
+    inputs = normal(*shape, dtype) | neuron | {"detach_reset": True, "keep_state": False}
+    with backend("gpu"):
+        want, _ = affine_lif(**inputs)
+        spikes, _, counts = affine_lif_counting(**inputs)
+    assert torch.equal(spikes, want)
+    assert counts.dtype == torch.int64
+    assert torch.equal(counts, (want != 0).sum(1))
 
 
 def test_two_runs_give_the_same_bits():
