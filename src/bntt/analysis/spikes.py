@@ -277,7 +277,9 @@ class _Use:
                 self.rows.append(row)
         self.steps = last
         if tally.by_neuron:
-            fired = (with_channel(spikes) != 0).sum((0, 1))
+            # read as it lies in memory, the channel last, and added up where it is exact
+            lying = with_channel(spikes).movedim(2, -1).flatten(0, 1)
+            fired = (lying != 0).double().sum(0).long().movedim(-1, 0)
             self.by_neuron = fired if self.by_neuron is None else self.by_neuron + fired
 
 
