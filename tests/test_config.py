@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bntt.config import Recipe, load_recipe
 from bntt.config.recipe import PIECES
 from bntt.config.sets import EVENTS, FOLDED, GREY
+from bntt.config.values import GainDecay, Stages, each
 from bntt.data import NAMES
 
 FIELDS = {field.name: field.type for field in dataclasses.fields(Recipe)}
@@ -62,6 +63,10 @@ def test_overrides_are_toml_and_the_last_one_wins():
 
 
 def a_value(kind):
+    if kind == Stages:
+        return st.integers(1, 4) | st.lists(st.integers(1, 4), min_size=1).map(tuple)
+    if kind == GainDecay:
+        return st.just("weight_decay") | st.floats(0, 1)
     if choices := get_args(kind):
         return st.sampled_from(choices)
     if kind is str:
@@ -84,9 +89,17 @@ def test_what_is_written_is_read_back_equal(tmp_path_factory, values):
     if values["norm"] != "bntt" or values["num_steps"] % values["window"]:
         values["window"] = 1
     pools = values["norm"] == "shared" or values["window"] > 1
-    if pools or values["early_steps"] >= values["num_steps"]:
+    steps, epochs = each(values["early_steps"]), each(values["early_epochs"])
+    rising = sorted({*steps[: len(epochs)]})
+    if pools or steps != tuple(rising) or len(steps) != len(epochs):
         values |= {"early_steps": 0, "early_epochs": 0}
-    values["epochs"] += values["early_epochs"]
+    elif steps[-1] >= values["num_steps"]:
+        values["num_steps"] += steps[-1]
+    values["epochs"] += sum(epochs)
+    if values["norm"] == "none":
+        values["gain_decay"] = "weight_decay"
+    if values["loss"] == "last":
+        values["step_growth"] = 1.0
     if values["encoder"] != "events" or values["early_steps"]:
         values["augment"] = "none"  # recordings alone are mixed, and all time-steps
     recipe = Recipe(**values)
@@ -100,6 +113,16 @@ def test_what_is_written_is_read_back_equal(tmp_path_factory, values):
 REFUSED = {
     "early_steps=1": r"`early_steps` and `early_epochs` go together",
     "early_epochs=1": r"`early_steps` and `early_epochs` go together",
+    "early_steps=[]": r"`early_steps` must be a whole number such as 4, or a list .* \[\]",
+    "early_steps=[1, 'a']": r"`early_steps` must be a whole number .* got 'a'",
+    "early_steps=[2, -1]": r"`early_steps` must not be negative, got \(2, -1\)",
+    "gain_decay=-1": r"`gain_decay` must not be negative, got -1",
+    "gain_decay=weight": r"`gain_decay` must be a number such as 5e-4, or 'weight_decay'",
+    "gain_decay=true": r"`gain_decay` must be a number .* got True",
+    "step_growth=0": r"`step_growth` must be positive",
+    "activity_penalty=-1": r"`activity_penalty` must not be negative",
+    "target_rate=1": r"`target_rate` must lie in \[0, 1\)",
+    "target_rate=0.1": r"activity penalty ends, but there is none, got 0\.1",
     "epochs": r"written key=value, such as epochs=2, but got 'epochs'",
     "timesteps=3": r"Unknown recipe key 'timesteps'\. Did you mean 'num_steps'\? Known: d",
     "=3": r"Unknown recipe key ''",
@@ -194,6 +217,24 @@ def test_an_impossible_override_is_refused(override):
 def test_the_ends_of_a_range_belong_to_it(override):
     key, value = override.split("=")
     assert getattr(load_recipe("digits", [override]), key) == int(value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["norm=none", "gain_decay=0.1"], "but norm='none' has none, got 0.1"),
+        (["loss=last", "step_growth=2"], "but loss='last' has one, got 2.0"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(overrides, said):
+    with pytest.raises(ValueError, match=said):
+        load_recipe("digits", overrides)
+
+
+def test_a_list_of_one_stage_is_that_stage():
+    overrides = ["early_steps=[1]", "early_epochs=[2]"]
+    plain = ["early_steps=1", "early_epochs=2"]
+    assert load_recipe("digits", overrides) == load_recipe("digits", plain)
 
 
 def test_one_image_is_a_batch_where_nothing_is_normalised():

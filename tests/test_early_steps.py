@@ -7,15 +7,29 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_runs import RECIPE, go, info, interrupt, pictures, stopped
+from small_runs import (
+    RECIPE,
+    go,
+    info,
+    interrupt,
+    log,
+    pictures,
+    same,
+    stopped,
+    tensors,
+)
 
 import bntt.training.loop as loop
 import bntt.training.train as training
 from bntt.networks import checkpoint
+from bntt.runs.folder import RunFolder
+from bntt.runs.opened import best_network
 from bntt.training.early_steps import copy_to_later_steps
 from bntt.training.start import new_network
 
 EARLY = {"early_steps": 1, "early_epochs": 1}
+STAGES = {"num_steps": 4, "epochs": 5, "early_steps": (1, 3), "early_epochs": (2, 1)}
+TWO_STEPS_AN_EPOCH = {"batch_size": 20}
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +73,46 @@ def test_the_best_of_early_training_does_not_count(tmp_path, monkeypatch):
     assert info(tmp_path / "best.safetensors") == {"epoch": 2}
 
 
+def test_every_epoch_trains_on_the_steps_of_its_stage():
+    recipe = replace(RECIPE, **STAGES)
+    assert [recipe.trained_steps(epoch) for epoch in range(5)] == [1, 1, 3, None, None]
+    assert [RECIPE.trained_steps(epoch) for epoch in range(3)] == [None] * 3
+
+
+def test_each_stage_hands_over_what_its_last_step_learned(tmp_path, monkeypatch):
+    handed = []
+    monkeypatch.setattr(loop, "copy_to_later_steps", lambda net, step: handed.append(step))
+    scores = [[0.9], [0.8], [0.1, 0.2, 0.7], [0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.5]]
+    monkeypatch.setattr(loop.TrainingLoop, "validate", lambda self, epoch: scores[epoch])
+    assert go(tmp_path, **STAGES, **TWO_STEPS_AN_EPOCH)["validation_accuracy"] == 0.5
+    assert handed == [1, 3]
+
+
+def test_a_run_of_stages_goes_on_as_if_nothing_had_stopped_it(tmp_path, monkeypatch):
+    changes = STAGES | TWO_STEPS_AN_EPOCH
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    go(whole, **changes)
+    # in the first stage, and at the end of the second one
+    stopped(parts, monkeypatch, 1, interrupt, **changes)
+    stopped(parts, monkeypatch, 5, interrupt, resume=True, **changes)
+    assert best_network(RunFolder(parts), replace(RECIPE, **changes))[1] == 3
+    go(parts, resume=True, **changes)
+    for name in ("best.safetensors", "last.safetensors"):
+        assert same(tensors(whole / name), tensors(parts / name))
+    assert log(whole) == log(parts)
+    shown = [len(e["validation_accuracy"]) for e in log(whole) if "train_loss" in e]
+    assert shown == [1, 1, 3, 4, 4]
+
+
 @pytest.mark.parametrize(
     ("early", "said"),
     [
+        (STAGES | {"early_steps": (3, 1)}, r"steps rising.* got \(3, 1\) and \(2, 1\)"),
+        (STAGES | {"early_steps": (1, 1)}, "steps rising"),
+        (STAGES | {"early_steps": (1, 4)}, r"in all below num_steps \(4\)"),
+        (STAGES | {"early_epochs": (2, 3)}, r"and epochs \(5\), got \(1, 3\) and \(2, 3\)"),
+        (STAGES | {"early_epochs": (2, 0)}, "above 0"),
+        (STAGES | {"early_epochs": 2}, "one of each for a stage"),
         ({"early_steps": 3, "early_epochs": 1}, r"below num_steps \(3\).* got 3 and 1"),
         ({"early_steps": 1, "early_epochs": 3}, r"and epochs \(3\), got 1 and 3"),
         ({"early_steps": 1}, "go together"),

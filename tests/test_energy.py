@@ -14,7 +14,7 @@ from torch import nn
 import bntt
 from bntt.analysis.energy import KNOWN, constants_of, energy
 from bntt.analysis.energy.estimate import bits_of
-from bntt.analysis.energy.operations import _coverage, _dense, counting
+from bntt.analysis.energy.operations import _dense, counting, coverage
 from bntt.networks.network import Network
 from bntt.networks.stream import stream
 
@@ -49,7 +49,7 @@ def test_what_a_pixel_reaches(kernel, stride, padding, dilation, groups, seed):
     torch.manual_seed(seed)
     conv = nn.Conv2d(2, 4, kernel, stride, padding, dilation, groups, bias=False)
     x = (torch.rand(2, 2, 5, 6) < 0.3).float()
-    reached = _coverage(conv, 5, 6)
+    reached = coverage(conv, 5, 6)
     assert _dense(conv, x) == conv(x).numel() * conv.weight[0].numel()
     assert (x.sum((0, 1)) * reached).sum().item() == by_brute_force(conv, x)
 

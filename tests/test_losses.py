@@ -47,6 +47,43 @@ def test_a_loss_is_the_cross_entropy_of_what_it_names(steps, kind, smoothing):
     assert torch.equal(recipe_loss(recipe, means, labels), got)
 
 
+@pytest.mark.parametrize("growth", [0.5, 1.5])
+@pytest.mark.parametrize("kind", ["every_mean", "every_step"])
+def test_steps_count_as_much_as_their_growth_says(steps, kind, growth):
+    means, labels = running_means(steps), torch.tensor([1, 0, 4])
+    named = means if kind == "every_mean" else steps
+    weights = [growth**t for t in range(T)]
+    losses = [cross_entropy(logits, labels, 0.1) for logits in named]
+    want = sum(w * one for w, one in zip(weights, losses, strict=True)) / sum(weights)
+    settings = {"label_smoothing": 0.1, "step_growth": growth}
+    got = loss(means, labels, kind=kind, **settings)
+    assert got.item() == pytest.approx(want, rel=1e-12)
+    recipe = replace(RECIPE, loss=kind, **settings)
+    assert torch.equal(recipe_loss(recipe, means, labels), got)
+    one_hot = nn.functional.one_hot(labels, K).double()
+    assert loss(means, one_hot, kind=kind, **settings).item() == pytest.approx(want)
+
+
+def test_a_growth_of_one_is_the_mean_however_it_is_reached(steps):
+    means, labels = running_means(steps), torch.tensor([1, 0, 4])
+    plain = loss(means, labels, kind="every_step").item()
+    near = loss(means, labels, kind="every_step", step_growth=1 + 1e-12).item()
+    assert near == pytest.approx(plain, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"kind": "every_step", "step_growth": 0.0}, "positive and finite.* got 0.0"),
+        ({"kind": "every_step", "step_growth": math.inf}, "positive and finite"),
+        ({"kind": "last", "step_growth": 2.0}, "kind='last' has one, got 2.0"),
+    ],
+)
+def test_a_growth_that_cannot_be_is_refused(steps, settings, said):
+    with pytest.raises(ValueError, match=said):
+        loss(steps, torch.tensor([1, 0, 4]), **settings)
+
+
 def test_label_smoothing_is_torchs(steps):
     labels = torch.tensor([1, 0, 4])
     want = nn.CrossEntropyLoss(label_smoothing=0.2)(steps[-1], labels)

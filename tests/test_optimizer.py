@@ -8,8 +8,14 @@ import torch
 from small_runs import RECIPE
 from torch import nn
 
+from bntt import vgg5
 from bntt.training.by_recipe import recipe_optimizer
-from bntt.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
+from bntt.training.optimizer import (
+    gains_apart,
+    make_optimizer,
+    optimizer_tensors,
+    restore_optimizer,
+)
 
 
 def a_layer():
@@ -58,6 +64,42 @@ def test_the_recipe_sets_the_optimiser(kind):
     expected = {k: v for k, v in settings.items() if k in group}
     assert {k: group[k] for k in expected} == expected
     assert "weight_decay" in expected
+
+
+def a_network(norm="bntt"):
+    sizes = {"num_classes": 3, "num_steps": 2, "leak": 0.9, "image_size": 4}
+    return vgg5(**sizes, in_channels=1, norm=norm)
+
+
+@pytest.mark.parametrize("norm", ["bntt", "shared"])
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_gains_alone_shrink_by_a_decay_of_their_own(kind, norm):
+    net = a_network(norm)
+    settings = {"optimizer": kind, "lr": 0.5, "weight_decay": 0.0, "gain_decay": 0.25}
+    optimizer = recipe_optimizer(replace(RECIPE, norm=norm, **settings), net)
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for name, parameter in net.named_parameters():
+        gain = name.endswith("norm.weight")
+        # lr * decay = 1/8, exact in binary
+        assert torch.equal(parameter, before[name] * (0.875 if gain else 1)), name
+
+
+def test_every_parameter_is_in_one_group():
+    net = a_network("shared")
+    others, gains = gains_apart(net, 0.1)
+    assert len(gains["params"]) == len(net.layers)
+    everything = [id(p) for p in (*others["params"], *gains["params"])]
+    assert sorted(everything) == sorted(id(p) for p in net.parameters())
+
+
+def test_the_decay_of_gains_that_are_not_there_is_refused():
+    with pytest.raises(ValueError, match="got 0.1 for 0 layers with gains"):
+        gains_apart(a_network("none"), 0.1)
+    with pytest.raises(ValueError, match="must not be negative.* got -0.1"):
+        gains_apart(a_network(), -0.1)
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])

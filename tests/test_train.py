@@ -246,6 +246,10 @@ def test_curves_are_all_there_for_tensorboard(tmp_path):
     ends = [e for e in log(tmp_path) if "train_loss" in e]
     drawn = [e.value for e in curves.Scalars("validation_accuracy")]
     assert drawn == pytest.approx([e["validation_accuracy"][-1] for e in ends])
+    drawn = [e.value for e in curves.Scalars("gains/layers.0.norm")]
+    assert drawn == pytest.approx([e["gains"]["layers.0.norm"][-1] for e in ends])
+    drawn = [e.value for e in curves.Scalars("spike_rates/layers.0")]
+    assert drawn == pytest.approx([e["spike_rates"]["layers.0"] for e in ends])
 
 
 @pytest.mark.parametrize("log_every", [1, 4])

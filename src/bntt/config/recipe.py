@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Literal, no_type_check
 
 from .sets import EVENTS, FOLDED, GREY, FrameRule, OutsideRule, SetName, SplitName
-from .values import RANGES, checked, sensor_sides
+from .values import RANGES, GainDecay, Stages, checked, each, sensor_sides
 
 PIECES = ("rows", "pixels", "permuted")
 
@@ -49,6 +49,8 @@ class Recipe:
     momentum: float = 0.9
     """Of ``sgd``, in [0, 1); ``adamw`` does not read it."""
     weight_decay: float = 1e-4
+    gain_decay: GainDecay = "weight_decay"
+    """Weight decay of the norms' gains alone (M26); by default that of all others."""
     schedule: Literal["step", "cosine", "one_cycle"] = "step"
     """``step`` divides ``lr`` by 10 at 50, 70 and 90 % of the epochs."""
     warmup: float = 0.2
@@ -56,10 +58,19 @@ class Recipe:
     loss: Literal["last", "every_mean", "every_step"] = "last"
     """Cross-entropy of the last running mean of the read-outs, of all running means, or of
     every single step's read-out."""
-    early_steps: int = 0
+    step_growth: float = 1.0
+    """How much the answer of a time-step counts in the loss against that of the step before
+    (M13): below 1 early answers count more, above 1 late ones. Of the two losses that look
+    at every step."""
+    activity_penalty: float = 0.0
+    """Weight in the loss of the share of synaptic operations that spikes cause (M27)."""
+    target_rate: float = 0.0
+    """The share, in [0, 1), from which on ``activity_penalty`` asks for no fewer."""
+    early_steps: Stages = 0
     """The first ``early_epochs`` train on only so many time-steps (M17): all of the images
-    for a fraction of the time; 0 for none."""
-    early_epochs: int = 0
+    for a fraction of the time; 0 for none. Lists, such as ``[1, 4, 10]``, for stages."""
+    early_epochs: Stages = 0
+    """Epochs on ``early_steps`` time-steps; of each stage, where that is a list."""
     label_smoothing: float = 0.0
     augment: Literal["none", "crop-flip", "shift", "nda", "event-mix"] = "none"
     """``crop-flip``: random crop with padding 4 and horizontal flip; ``shift``: random crop
@@ -115,6 +126,18 @@ class Recipe:
         self._check_coding()
         self._check_early()
         self._check_mixing()
+        self._check_decay()
+        self._check_step_growth()
+        self._check_activity()
+
+    def trained_steps(self, epoch: int) -> int | None:
+        """How many time-steps epoch ``epoch``, from 0, trains on; None for all of them."""
+        stages = zip(each(self.early_steps), each(self.early_epochs), strict=True)
+        for steps, epochs in stages:
+            if epoch < epochs:
+                return steps
+            epoch -= epochs
+        return None
 
     def _check_set(self) -> None:
         if self.normalize == "authors" and self.dataset in GREY + EVENTS:
@@ -149,12 +172,17 @@ class Recipe:
 
     def _check_early(self) -> None:
         steps, epochs = self.early_steps, self.early_epochs
+        rising = [0, *each(steps), self.num_steps]
         if (steps or epochs) and not (
-            0 < steps < self.num_steps and 0 < epochs < self.epochs
+            len(each(steps)) == len(each(epochs))
+            and all(fewer < more for fewer, more in zip(rising, rising[1:], strict=False))
+            and min(each(epochs)) > 0
+            and sum(each(epochs)) < self.epochs
         ):
             raise ValueError(
-                f"`early_steps` and `early_epochs` go together: above 0, below num_steps "
-                f"({self.num_steps}) and epochs ({self.epochs}), got {steps} and {epochs}."
+                f"`early_steps` and `early_epochs` go together, one of each for a stage: "
+                f"above 0, steps rising, and in all below num_steps ({self.num_steps}) "
+                f"and epochs ({self.epochs}), got {steps} and {epochs}."
             )
         if steps and (self.norm == "shared" or self.window > 1):
             raise ValueError(
@@ -177,6 +205,28 @@ class Recipe:
                 f"augment='event-mix' weighs labels by the events of all time-steps, but "
                 f"early_steps={self.early_steps} trains on the first ones alone. Use "
                 f"early_steps=0, or another augment."
+            )
+
+    def _check_decay(self) -> None:
+        if self.norm == "none" and self.gain_decay != "weight_decay":
+            raise ValueError(
+                f"`gain_decay` is the weight decay of a norm's gains, but norm='none' has "
+                f"none, got {self.gain_decay}. Use norm='bntt', or leave it out."
+            )
+
+    def _check_step_growth(self) -> None:
+        if self.loss == "last" and self.step_growth != 1:
+            raise ValueError(
+                f"`step_growth` weighs the losses of all time-steps, but loss='last' has "
+                f"one, got {self.step_growth}. Use loss='every_step' or 'every_mean', or "
+                f"step_growth=1."
+            )
+
+    def _check_activity(self) -> None:
+        if self.target_rate and not self.activity_penalty:
+            raise ValueError(
+                f"`target_rate` is where an activity penalty ends, but there is none, got "
+                f"{self.target_rate}. Set activity_penalty, such as 1, or leave it out."
             )
 
     def to_toml(self) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from ..choices import one_of, said
 
@@ -12,6 +12,12 @@ _NOT_NEGATIVE = (lambda value: value >= 0, "not be negative")
 # the split and every generator take 32 bits
 _SEED = (lambda value: 0 <= value < 2**32, "lie in [0, 2**32)")
 _SHARE = (lambda value: 0 <= value < 1, "lie in [0, 1)")
+
+Stages = int | tuple[int, ...]
+"""One whole number, or one for each of several stages of training, written as a list."""
+
+GainDecay = float | Literal["weight_decay"]
+"""A weight decay of its own, or the word for that of all other parameters."""
 
 LONGEST_SIDE = 8192
 """The longest side of a sensor, in pixels."""
@@ -35,6 +41,13 @@ def sensor_sides(text: str) -> tuple[int, int]:
         )
     return sides
 
+
+def each(stages: Stages) -> tuple[int, ...]:
+    """The number of each stage; of a single number, that one."""
+    return stages if isinstance(stages, tuple) else (stages,)
+
+
+_NONE_NEGATIVE = (lambda value: min(each(value)) >= 0, "not be negative")
 
 RANGES: dict[str, tuple[Any, str]] = {
     "num_steps": _COUNT,
@@ -60,9 +73,16 @@ RANGES: dict[str, tuple[Any, str]] = {
     "surrogate_height": _POSITIVE,
     "momentum": _SHARE,
     "weight_decay": _NOT_NEGATIVE,
+    "gain_decay": (
+        lambda value: value == "weight_decay" or value >= 0,
+        "not be negative",
+    ),
     "warmup": (lambda value: 0 < value < 1, "lie in (0, 1)"),
-    "early_steps": _NOT_NEGATIVE,
-    "early_epochs": _NOT_NEGATIVE,
+    "step_growth": _POSITIVE,
+    "activity_penalty": _NOT_NEGATIVE,
+    "target_rate": _SHARE,
+    "early_steps": _NONE_NEGATIVE,
+    "early_epochs": _NONE_NEGATIVE,
     "label_smoothing": _SHARE,
     "cutout": _NOT_NEGATIVE,
     "validation": _NOT_NEGATIVE,
@@ -73,6 +93,10 @@ RANGES: dict[str, tuple[Any, str]] = {
 
 def checked(name: str, kind: Any, value: Any) -> Any:
     """Return `value` as the field's type holds it, or say what the field takes."""
+    if kind == Stages:
+        return _stages(name, value)
+    if kind == GainDecay:
+        return _gain_decay(name, value)
     if choices := get_args(kind):
         if not isinstance(value, str):
             raise ValueError(
@@ -94,3 +118,27 @@ def checked(name: str, kind: Any, value: Any) -> Any:
     if kind is int and abs(value) > 2**32:
         raise ValueError(f"`{name}` must lie below 2**32, got {said(value)}.")
     return kind(value)
+
+
+def _stages(name: str, value: Any) -> Stages:
+    """A whole number, or several as a tuple; a list of one is that one."""
+    if not isinstance(value, (list, tuple)):
+        return checked(name, int, value)
+    if not value:
+        raise ValueError(
+            f"`{name}` must be a whole number such as 4, or a list of them such as "
+            f"[1, 4, 10], got {said(value)}."
+        )
+    first, *rest = (checked(name, int, entry) for entry in value)
+    return (first, *rest) if rest else first
+
+
+def _gain_decay(name: str, value: Any) -> GainDecay:
+    if value == "weight_decay":
+        return "weight_decay"
+    if isinstance(value, str):
+        raise ValueError(
+            f"`{name}` must be a number such as 5e-4, or 'weight_decay' for that of all "
+            f"other parameters, got {said(value)}."
+        )
+    return checked(name, float, value)

@@ -330,7 +330,9 @@ class RunFolder:
     def _refuse_edited(self, recipe: Recipe) -> None:
         """Refuse a recipe that is not the one that ``run.json`` knows."""
         began = self.info().get("recipe") or {}
-        now = {name: value for name, value in asdict(recipe).items() if name in began}
+        # lists, as JSON has them, in the place of tuples
+        said = json.loads(json.dumps(asdict(recipe)))
+        now = {name: value for name, value in said.items() if name in began}
         differing = _differing({name: began[name] for name in now}, now, "then", "now")
         if differing:
             raise ValueError(

@@ -192,8 +192,8 @@ def best_network(folder: RunFolder, recipe: Recipe) -> tuple[Network, int]:
     if names is not None:
         refuse_other_classes(folder.path, names, net.class_names)
     epoch = info.get("epoch")
-    early = type(epoch) is int and epoch <= recipe.early_epochs
-    return net, recipe.early_steps if early else net.num_steps
+    early = recipe.trained_steps(epoch - 1) if type(epoch) is int else None
+    return net, early or net.num_steps
 
 
 def _precision(recipe: Recipe, where: torch.device) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Curves for TensorBoard, where it is installed and works."""
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,12 @@ class Board:
             self._give_up(error)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
-        """Add scalars, and of a list its last entry."""
+        """Add scalars: of a list its last entry, of layers a curve each."""
         if self.writer is None:
             return
         try:
-            for name, value in values.items():
-                if isinstance(value, list):
-                    value = value[-1] if value else None
-                if value is not None:
-                    self.writer.add_scalar(name, value, step)
+            for name, value in _scalars(values):
+                self.writer.add_scalar(name, value, step)
         except Exception as error:
             self._give_up(error)
 
@@ -64,6 +62,16 @@ class Board:
             f"Note: TensorBoard does not work here ({said}), so this run draws no curves "
             f"for it; log.jsonl has the same numbers."
         )
+
+
+def _scalars(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _scalars({f"{name}/{layer}": of for layer, of in value.items()})
+        elif isinstance(value, list):
+            yield from ((name, last) for last in value[-1:])
+        elif value is not None:
+            yield name, value
 
 
 def _installed() -> bool:

@@ -8,13 +8,24 @@ from torch import Tensor, nn
 
 from ..config import Recipe
 from . import losses, schedule
-from .optimizer import make_optimizer
+from .activity import penalty
+from .optimizer import gains_apart, make_optimizer
 
 
 def recipe_loss(recipe: Recipe, means: Tensor, labels: Tensor) -> Tensor:
     """The loss that the recipe minimises (:func:`bntt.training.losses.loss`)."""
-    smoothing = recipe.label_smoothing
-    return losses.loss(means, labels, kind=recipe.loss, label_smoothing=smoothing)
+    return losses.loss(
+        *(means, labels),
+        kind=recipe.loss,
+        label_smoothing=recipe.label_smoothing,
+        step_growth=recipe.step_growth,
+    )
+
+
+def recipe_penalty(recipe: Recipe, rate: Tensor) -> Tensor:
+    """What synaptic operations cost (:func:`bntt.training.activity.penalty`)."""
+    weight, target = recipe.activity_penalty, recipe.target_rate
+    return penalty(rate, weight=weight, target=target)
 
 
 def recipe_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
@@ -31,8 +42,9 @@ def recipe_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
 
 def recipe_optimizer(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of a network (:func:`bntt.training.optimizer.make_optimizer`)."""
+    decay = recipe.gain_decay
     return make_optimizer(
-        net.parameters(),
+        net.parameters() if decay == "weight_decay" else gains_apart(net, decay),
         name=recipe.optimizer,
         lr=recipe.lr,
         momentum=recipe.momentum,

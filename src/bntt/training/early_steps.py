@@ -2,14 +2,8 @@
 
 import torch
 
-from ..config import Recipe
 from ..layers.norms import TemporalNorm
 from ..networks.network import Network
-
-
-def trained_steps(recipe: Recipe, epoch: int) -> int | None:
-    """How many time-steps epoch ``epoch``, from 0, trains on; None for all of them."""
-    return recipe.early_steps if epoch < recipe.early_epochs else None
 
 
 @torch.no_grad()

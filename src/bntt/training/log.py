@@ -61,13 +61,20 @@ class TrainingLog:
         before, self.clock = self.clock, time.monotonic()
         return self.clock - before
 
-    def steps(self, step: int, losses: list[float], progress: Progress) -> None:
+    def steps(
+        self,
+        step: int,
+        losses: list[float],
+        progress: Progress,
+        activity: Mapping[str, float],
+    ) -> None:
         """Report the training steps since the last report.
 
         Args:
             step: The last of them, from 0.
             losses: Their losses, one each.
             progress: How far the run has come; the seconds are added to it.
+            activity: What else there is to tell of them, by name; often nothing.
         """
         seconds = self.lap()
         progress.seconds += seconds
@@ -76,9 +83,15 @@ class TrainingLog:
         figures = f"loss {mean:.3f}  acc {accuracy:.1%}  {speed:.0f} images/s"
         self.display.advance(figures, len(losses))
         rate = recipe_rate(self.recipe, step, self.steps_per_epoch)
-        self._write(step, loss=mean, lr=rate, images_per_s=round(speed, 1))
+        self._write(step, loss=mean, lr=rate, images_per_s=round(speed, 1), **activity)
 
-    def epoch(self, step: int, validation: list[float], progress: Progress) -> None:
+    def epoch(
+        self,
+        step: int,
+        validation: list[float],
+        progress: Progress,
+        layers: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         """Report an epoch.
 
         Args:
@@ -86,6 +99,8 @@ class TrainingLog:
             validation: Accuracy after each time-step on the images held out, in [0, 1];
                 empty if none are held out.
             progress: How far the run has come.
+            layers: Numbers of every layer by its name, under the name of what they are; one
+                number, or a list with one for every time-step.
         """
         epoch = (step + 1) // self.steps_per_epoch
         mean = progress.loss_sum / self.steps_per_epoch
@@ -96,6 +111,7 @@ class TrainingLog:
             train_accuracy=accuracy,
             validation_accuracy=validation,
             seconds=seconds,
+            **{name: _rounded(values) for name, values in layers.items() if values},
         )
         held_out = (
             f"  validation {validation[-1]:.2%} (after step 1: {validation[0]:.2%})"
@@ -159,3 +175,11 @@ class TrainingLog:
             epoch = step // self.steps_per_epoch
             self.folder.log(step=step + 1, epoch=epoch, **values)
             self.board.write(step + 1, values)
+
+
+def _rounded(layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers with as many digits as a curve shows: there are many, and files are read."""
+    return {
+        name: [round(n, 4) for n in value] if isinstance(value, list) else round(value, 4)
+        for name, value in layers.items()
+    }

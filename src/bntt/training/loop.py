@@ -12,18 +12,21 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from ..analysis.accuracy import count_correct
+from ..analysis.early_exit.gains import mean_gains
 from ..config import Recipe
 from ..machine.interrupt import stoppable
 from ..networks import checkpoint
 from ..networks.network import Network
 from ..ops.arguments import on_trust
 from ..runs.folder import RunFolder
+from .activity import Activity
 from .batches import Batches, likeliest, seeded
-from .by_recipe import recipe_loss, recipe_rate
-from .early_steps import copy_to_later_steps, trained_steps
+from .by_recipe import recipe_loss, recipe_penalty, recipe_rate
+from .early_steps import copy_to_later_steps
 from .log import TrainingLog
 from .optimizer import optimizer_tensors, set_rate
 from .replay import Replayed, cuda_graph, rate_on_device
+from .spike_rates import SpikeRates
 from .start import Start
 from .state import Progress
 
@@ -48,15 +51,17 @@ class TrainingLoop:
     log: TrainingLog
     coding: torch.Generator
     """Random numbers for the coding of images, seeded anew at every step."""
+    activity: Activity | None = None
+    """Counts the synaptic operations, where the recipe makes them a cost."""
     replay: bool = False
     """Whether steps are recorded and replayed (:mod:`bntt.training.replay`)."""
-    learning: dict[int | None, Callable[..., tuple[Tensor, Tensor]]] = field(
+    learning: dict[int | None, Callable[..., tuple[Tensor, ...]]] = field(
         default_factory=dict
     )
     """What learns from a batch, by the number of time-steps; one at a time."""
-    pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-    """Loss and number of correct answers of the steps since the last log entry, still on
-    the device: to read them is to wait for it."""
+    pending: list[tuple[Tensor, ...]] = field(default_factory=list)
+    """What :meth:`learn` returned for the steps since the last log entry, still on the
+    device: to read it is to wait for that."""
     saved: float = field(default_factory=time.monotonic)
     """When the last checkpoint was written, in seconds of the monotonic clock."""
 
@@ -91,6 +96,7 @@ class TrainingLoop:
             progress=start.progress,
             log=log,
             coding=torch.Generator(device=accelerator.device),
+            activity=Activity(start.net) if recipe.activity_penalty else None,
             replay=replay,
         )
 
@@ -125,20 +131,20 @@ class TrainingLoop:
                     return self.summary("interrupted")
         return self.summary("finished")
 
-    def step(self, step: int) -> tuple[Tensor, Tensor]:
-        """One training step: its loss and how many answers were correct, on the device."""
+    def step(self, step: int) -> tuple[Tensor, ...]:
+        """One training step; what :meth:`learn` returns, on the device."""
         self.begin_later_steps(step)
         images, labels = self.batches.batch(step)
         per_epoch = self.batches.steps_per_epoch
         set_rate(self.optimizer, recipe_rate(self.recipe, step, per_epoch))
         where = (step, self.accelerator.process_index)
         seeded(self.coding, self.recipe.seed, "coding", *where)
-        learn = self.learner(trained_steps(self.recipe, step // per_epoch))
+        learn = self.learner(self.recipe.trained_steps(step // per_epoch))
         # to look for NaN is to wait for the device, and bytes hold none
         with nullcontext() if images.is_floating_point() else on_trust():
             return learn(images, labels)
 
-    def learner(self, num_steps: int | None) -> Callable[..., tuple[Tensor, Tensor]]:
+    def learner(self, num_steps: int | None) -> Callable[..., tuple[Tensor, ...]]:
         """What learns from a batch on so many time-steps."""
         if num_steps not in self.learning:
             learn: Any = partial(self.learn, num_steps)
@@ -148,28 +154,41 @@ class TrainingLoop:
 
     def learn(
         self, num_steps: int | None, images: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Forward, backward and the optimiser's step; none of it waits for the device."""
-        means = self.model(
-            self.net.normalize(images),
-            per_step=True,
-            num_steps=num_steps,
-            generator=self.coding,
-        )
+    ) -> tuple[Tensor, ...]:
+        """Forward, backward and the optimiser's step; none of it waits for the device.
+
+        Returns:
+            The loss, how many answers were correct, and where activity is a cost the share
+            of synaptic operations.
+        """
+        with self.activity.watching() if self.activity else nullcontext():
+            means = self.model(
+                self.net.normalize(images),
+                per_step=True,
+                num_steps=num_steps,
+                generator=self.coding,
+            )
         value = recipe_loss(self.recipe, means, labels)
+        shares = [self.activity.rate()] if self.activity else []
+        for share in shares:
+            value = value + recipe_penalty(self.recipe, share)
         self.optimizer.zero_grad()
         self.accelerator.backward(value)
         self.optimizer.step()
-        return value.detach(), (means[-1].argmax(-1) == likeliest(labels)).sum()
+        correct = (means[-1].argmax(-1) == likeliest(labels)).sum()
+        return value.detach(), correct, *(share.detach() for share in shares)
 
     def begin_later_steps(self, step: int) -> None:
-        """Where early epochs end: the later time-steps take over what was learned (M17).
+        """Where a stage of early epochs ends: later time-steps take over from it (M17).
 
         The best accuracy so far was one of fewer time-steps, and does not count any more.
         """
-        if step == self.recipe.early_epochs * self.batches.steps_per_epoch > 0:
-            copy_to_later_steps(self.net, self.recipe.early_steps)
-            self.progress.best = -1.0
+        epoch, place = divmod(step, self.batches.steps_per_epoch)
+        before = self.recipe.trained_steps(epoch - 1) if epoch > 0 else None
+        if place or before is None or before == self.recipe.trained_steps(epoch):
+            return
+        copy_to_later_steps(self.net, before)
+        self.progress.best = -1.0
 
     def tell(self, step: int) -> None:
         """Read what the device gathered since the last entry, and tell of it.
@@ -178,27 +197,32 @@ class TrainingLoop:
         """
         if not self.pending:
             return
-        losses, correct = (torch.stack(part) for part in zip(*self.pending, strict=True))
+        parts = (torch.stack(part) for part in zip(*self.pending, strict=True))
+        losses, correct, *shares = parts
         self.log.refuse_nan(step + 1 - len(losses), losses.tolist())
         self.log.refuse_nonfinite(step, self.net.state_dict())
         seen = len(losses) * self.recipe.batch_size // self.accelerator.num_processes
         self.progress.count(losses.tolist(), int(correct.sum()), seen)
         self.progress.step = step + 1
-        self.log.steps(step, losses.tolist(), self.progress)
+        activity = {"operation_rate": shares[0].mean().item()} if shares else {}
+        self.log.steps(step, losses.tolist(), self.progress, activity)
         self.pending.clear()
 
     def finish_epoch(self, step: int) -> None:
         """Validate, keep the best weights, tell of the epoch."""
         epoch = (step + 1) // self.batches.steps_per_epoch
         if self.main:
-            validation = self.validate(epoch - 1)
+            rates = SpikeRates()
+            with rates.watching(self.net):
+                validation = self.validate(epoch - 1)
             self.progress.seconds += self.log.lap()
             # without images held out, the last epoch counts
             score = validation[-1] if validation else float(epoch)
             if score >= self.progress.best:  # of equals, the one trained longest
                 self.progress.best = score
                 checkpoint.write(self.folder.best, self.net, info={"epoch": epoch})
-            self.log.epoch(step, validation, self.progress)
+            layers = {"gains": self.gains(epoch - 1), "spike_rates": rates.by_layer()}
+            self.log.epoch(step, validation, self.progress, layers)
         self.progress.start_epoch()
         self.accelerator.wait_for_everyone()
 
@@ -210,10 +234,17 @@ class TrainingLoop:
         correct = count_correct(
             *(self.net, images, labels),
             seed=self.recipe.seed,
-            num_steps=trained_steps(self.recipe, epoch),
+            num_steps=self.recipe.trained_steps(epoch),
             precision=self.recipe.precision,
         )
         return [right / len(images) for right in correct.tolist()]
+
+    def gains(self, epoch: int) -> dict[str, list[float]]:
+        """Each layer's mean gain at every time-step that is trained (M23); or none."""
+        if self.recipe.norm != "bntt":
+            return {}
+        steps = self.recipe.trained_steps(epoch)
+        return {name: means[:steps] for name, means in mean_gains(self.net).items()}
 
     def save(self) -> None:
         """Write everything that resuming needs, in one file."""

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..choices import one_of
+from ..layers.norms import TemporalNorm
 
 
 def make_optimizer(
-    parameters: Iterable[nn.Parameter],
+    parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
     *,
     name: str = "sgd",
     lr: float,
@@ -20,7 +22,8 @@ def make_optimizer(
     """SGD with momentum or AdamW, fused, in which all parameters decay, gains included.
 
     Args:
-        parameters: What is to be trained, such as ``net.parameters()``.
+        parameters: What is to be trained, such as ``net.parameters()``; or groups of it
+            with settings of their own, such as :func:`gains_apart` makes.
         name: ``"sgd"`` or ``"adamw"``.
         lr: The learning rate that it begins with.
         momentum: Of ``"sgd"``, in [0, 1); ``"adamw"`` does not read it.
@@ -34,6 +37,30 @@ def make_optimizer(
     if name == "sgd":
         return torch.optim.SGD(parameters, momentum=momentum, **settings)
     return torch.optim.AdamW(parameters, **settings)
+
+
+def gains_apart(net: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """The parameters in two groups, of which the second are the gains (M26).
+
+    Args:
+        net: Any module with temporal norms in it; a gain is the ``weight`` of one. A shift
+            (``bias``) stays with the other parameters.
+        decay: The weight decay of the gains, at least 0.
+
+    Raises:
+        ValueError: If there is no gain, or ``decay`` is negative.
+    """
+    norms = [module for module in net.modules() if isinstance(module, TemporalNorm)]
+    gains = [norm.weight for norm in norms if "weight" in norm._parameters]
+    if not gains or not decay >= 0:
+        raise ValueError(
+            f"A weight decay of gains must not be negative, and needs a network that has "
+            f"gains, got {decay} for {len(gains)} layers with gains. Use norm='bntt', or "
+            f"the same weight decay for all parameters."
+        )
+    apart = {id(gain) for gain in gains}
+    others = [p for p in net.parameters() if id(p) not in apart]
+    return [{"params": others}, {"params": gains, "weight_decay": decay}]
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -58,7 +58,7 @@ class Counter:
 
     def __init__(self, net: Network) -> None:
         self.net = net
-        self.layers = [LayerCount(name, _kind(module)) for name, module in _synapses(net)]
+        self.layers = [LayerCount(name, _kind(module)) for name, module in synapses(net)]
         self.images = 0
         """Images that began."""
         self._now = 0
@@ -120,7 +120,7 @@ class Counter:
         """How many outputs, over all channels, each pixel of an input channel reaches."""
         key = name, tuple(x.shape[2:])
         if key not in self._coverage:
-            self._coverage[key] = _coverage(conv, *x.shape[2:]).to(x.device)
+            self._coverage[key] = coverage(conv, *x.shape[2:]).to(x.device)
         return self._coverage[key]
 
     def _see_output(self, layer: LayerCount, spikes: Tensor) -> None:
@@ -158,7 +158,7 @@ def counting(net: Network) -> Iterator[Counter]:
             counter._see_output(current[0], spikes)
 
     try:
-        for name, module in _synapses(net):
+        for name, module in synapses(net):
             hooks.append(module.register_forward_pre_hook(see_input(name)))
         for module in firing_layers(net).values():
             hooks.append(module.register_forward_hook(see_output))
@@ -168,8 +168,8 @@ def counting(net: Network) -> Iterator[Counter]:
             hook.remove()
 
 
-def _synapses(net: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The layers whose weights spikes meet.
+def synapses(net: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers whose weights spikes meet, by name, from the input on.
 
     Raises:
         ValueError: If a layer has weights and is of a kind that is not counted.
@@ -201,8 +201,8 @@ def _kind(module: nn.Module) -> str:
     return "convolution" if isinstance(module, nn.Conv2d) else "linear"
 
 
-def _coverage(conv: nn.Conv2d, *size: int) -> Tensor:
-    """For every input pixel, the outputs that read it, over all channels."""
+def coverage(conv: nn.Conv2d, *size: int) -> Tensor:
+    """For every input pixel, the outputs that read it, over all channels: ``[H, W]``."""
     down, across = (torch.bincount(read, minlength=n + 1)[:n] for read, n in
                     zip(_read(conv, *size), size, strict=True))  # fmt: skip
     return down[:, None] * across * (conv.out_channels // conv.groups)
