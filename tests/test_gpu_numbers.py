@@ -148,6 +148,22 @@ def test_a_row_that_does_not_exist_adds_nothing():
     assert learned == from_inf == INF
 
 
+@pytest.mark.parametrize(("reset", "detached"), SETTINGS)
+def test_a_spike_that_nobody_reads_makes_no_gradient_nan(reset, detached):
+    z = torch.zeros(9, 4, 2, device=DEVICE)
+    z[1, 2, 0] = float("nan")
+    a, b = torch.ones(2, 9, 2, device=DEVICE)
+    found = []
+    for name in ("reference", "gpu"):
+        shift = b.clone().requires_grad_()
+        with backend(name):
+            _, v = affine_lif(z, a, shift, leak=0.5, reset=reset, detach_reset=detached)
+        found += torch.autograd.grad(v, shift, torch.ones_like(v))
+    assert_alike(found[1], found[0], 1e-5, 1e-5)
+    if detached and reset != "hard":
+        assert found[1].isfinite().all()
+
+
 def test_a_hard_reset_of_infinity_is_no_number():
     z = torch.tensor([INF, 1.0, 1.0], device=DEVICE).reshape(3, 1, 1)
     one, zero = z.new_ones(3, 1), z.new_zeros(3, 1)
