@@ -21,6 +21,7 @@ from .errors import Stopped, is_bad_input
 from .evaluate import evaluate
 from .predict import predict
 from .recipes import recipes
+from .report import report
 from .train import train
 
 INTERRUPTED = 130
@@ -54,6 +55,7 @@ def _options(
 app.command(epilog="Example: bntt train digits --out runs/digits --set epochs=20")(train)
 app.command(epilog="Example: bntt evaluate runs/digits --seeds 5")(evaluate)
 app.command(epilog="Example: bntt predict runs/digits seven.png --invert")(predict)
+app.command(epilog="Example: bntt report runs/digits --out digits.html")(report)
 app.command(epilog="Example: bntt data cifar10 --from data")(data)
 app.command(epilog="Example: bntt recipes")(recipes)
 app.command(epilog="Example: bntt benchmark speed --out speed.json")(benchmark)

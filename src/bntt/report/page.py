@@ -1,0 +1,210 @@
+"""One page on one or several runs, whole in one file: it loads nothing from anywhere."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..machine.extras import how_to_install
+from .accuracy import accuracy_by_mean_steps, accuracy_by_step, exit_histogram
+from .costs import energy_bars, spikes_by_layer
+from .drawing import Drawing
+from .gains import gain_heatmap, gain_histograms
+from .raster import spike_raster
+from .run_facts import RunFacts
+from .summary import comparison, in_words, origin, recipe_table
+from .training import training_curves
+
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure on the page, and the run that it is of; no run if it is of all of them."""
+
+    run: str
+    drawing: Drawing
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A question, how to read its answer, and the figures that answer it."""
+
+    title: str
+    explanation: str
+    panels: tuple[Panel, ...]
+
+
+def page(runs: Sequence[RunFacts], made: str) -> str:
+    """The page, as HTML.
+
+    Args:
+        runs: At least one; their names differ.
+        made: When and by what it is made, in words.
+
+    Raises:
+        ImportError: If Jinja2 or matplotlib is not installed.
+        ValueError: If there is no run.
+    """
+    if not runs:
+        raise ValueError("A report needs at least one run, got none.")
+    template = _environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
+    names = [run.name for run in runs]
+    return template.render(
+        title=f"bntt: {', '.join(names)}",
+        names=names,
+        words=[(run.name, in_words(run)) for run in runs],
+        notes=[(run.name, run.notes) for run in runs if run.notes],
+        comparison=comparison(runs),
+        topics=topics(runs),
+        recipe=recipe_table(runs),
+        origin=origin(runs),
+        made=made,
+    )
+
+
+def topics(runs: Sequence[RunFacts]) -> list[Topic]:
+    """What the page shows, in its order: only what there are numbers for."""
+    found = [
+        Topic(title, explanation, tuple(panels(runs)))
+        for title, explanation, panels in TOPICS
+    ]
+    return [topic for topic in found if topic.panels]
+
+
+Panels = Iterator[Panel]
+
+
+def _accuracy(runs: Sequence[RunFacts]) -> Panels:
+    curves = {
+        run.name: (found["mean"], found.get("std") or found.get("interval"))
+        for run in runs
+        if (found := run.evaluation)
+    }
+    if curves:
+        yield Panel("", accuracy_by_step(curves))
+
+
+def _gains(runs: Sequence[RunFacts]) -> Panels:
+    for run in runs:
+        if gains := run.gains:
+            heatmap = gain_heatmap(gains.means, gains.threshold, gains.steps_kept)
+            yield Panel(run.name, heatmap)
+            yield Panel(run.name, gain_histograms(gains.of_channels))
+
+
+def _exits(runs: Sequence[RunFacts]) -> Panels:
+    sweeps = {
+        f"{run.name}, {run.exit['rule']}": [
+            (point["mean_steps"], point["accuracy"]) for point in run.exit["points"]
+        ]
+        for run in runs
+        if run.exit and run.exit.get("points")
+    }
+    if sweeps:
+        yield Panel("", accuracy_by_mean_steps(sweeps))
+    for run in runs:
+        if run.exit and sum(counts := run.exit.get("counts") or ()):
+            yield Panel(run.name, exit_histogram(counts, run.exit["rule"]))
+
+
+def _spikes(runs: Sequence[RunFacts]) -> Panels:
+    for run in runs:
+        if run.rates:
+            yield Panel(run.name, spikes_by_layer(run.rates))
+
+
+def _energy(runs: Sequence[RunFacts]) -> Panels:
+    for run in runs:
+        if run.energy:
+            total = run.energy["total"]
+            bars = {"this network": {x["name"]: x["joules"] for x in total["lines"]}}
+            for other in total.get("against", ()):
+                bars[other["against"]] = {"all operations": other["joules"]}
+            yield Panel(run.name, energy_bars(bars))
+
+
+def _rasters(runs: Sequence[RunFacts]) -> Panels:
+    for run in runs:
+        if run.raster:
+            yield Panel(run.name, spike_raster(run.raster))
+
+
+def _training(runs: Sequence[RunFacts]) -> Panels:
+    for run in runs:
+        if any("loss" in entry for entry in run.log):
+            yield Panel(run.name, training_curves(run.log))
+
+
+TOPICS: tuple[tuple[str, str, Callable[[Sequence[RunFacts]], Panels]], ...] = (
+    (
+        "How good is it, and how soon?",
+        "The network looks at an image once in every time-step, and its answer is the mean "
+        "of what it has said so far. Whoever stops earlier saves the steps that are left. "
+        "All test images count; bars are the deviation over seeds of the coding, or else "
+        "a 95 % interval.",
+        _accuracy,
+    ),
+    (
+        "When may every image stop?",
+        "Each layer has a gain for each channel and time-step. Once the mean gain of every "
+        "layer stays below the threshold, later steps pass nothing on that matters. A gain "
+        "without a gradient shrinks by weight decay alone, so a network that was trained "
+        "briefly may keep all its steps.",
+        _gains,
+    ),
+    (
+        "When may a single image stop?",
+        "An image leaves as soon as its answer is sure enough by the rule that is named.",
+        _exits,
+    ),
+    (
+        "How many spikes are there?",
+        "Every spike causes additions in the layers that read it, so fewer spikes are less "
+        "energy.",
+        _spikes,
+    ),
+    (
+        "What does an image cost?",
+        "Operations counted one by one, times the energy that one takes by the constants "
+        "named below. Beside them, what networks without spikes would take.",
+        _energy,
+    ),
+    (
+        "What happens inside?",
+        "Each mark is a spike. Below, membranes after the reset of each step; the dashed "
+        "line is the firing threshold, and a mark on it is a spike.",
+        _rasters,
+    ),
+    (
+        "How was it trained?",
+        "The loss is averaged over neighbouring steps. Validation images were held out of "
+        "training.",
+        _training,
+    ),
+)
+
+
+def _environment() -> Any:
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise ImportError(
+            f"A page needs Jinja2, which is not installed: {how_to_install('report')}"
+        ) from error
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = _number
+    environment.filters["uri"] = quote
+    return environment
+
+
+def _number(value: Any) -> str:
+    """A cell of a table: four digits of what is measured, all of what is counted."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
