@@ -179,6 +179,7 @@ def test_what_is_not_python_travels_in_the_package():
     assert (PACKAGE / "py.typed").is_file()
     assert list((PACKAGE / "recipes").glob("*.toml"))
     assert (PACKAGE / "ops" / "README.md").is_file()
+    assert (PACKAGE / "report" / "page.html.jinja").is_file()
 
 
 def test_the_quick_tests_of_the_wheel_exist():

@@ -54,8 +54,8 @@ def facts_of(
         info=_with_last_sitting(folder.info()),
         log=_log(folder.log_file),
         evaluation=evaluation,
-        energy=_read(folder, "energy.json", _is_energy),
-        exit=_exit(folder),
+        energies=_numbered(folder, "energy", _is_energy),
+        exits=[_exit(values) for values in _numbered(folder, "exit", _is_exit)],
         notes=tuple([*notes, *(evaluation or {}).get("warnings", ())]),
         **found,
     )
@@ -150,37 +150,61 @@ def _read(
     return values
 
 
-def _exit(folder: RunFolder) -> dict[str, Any] | None:
-    values = _read(folder, "exit.json", lambda values: _is_exit(_inner(values)))
-    return None if values is None else _inner(values)
+def _numbered(
+    folder: RunFolder, name: str, fits: Callable[[Any], bool]
+) -> list[dict[str, Any]]:
+    """What a command found each time it was asked something else."""
+    found, number = [], 1
+    values = _read(folder, f"{name}.json", fits)
+    while values is not None:
+        found.append(values)
+        number += 1
+        values = _read(folder, f"{name}-{number}.json", fits)
+    return found
 
 
-def _inner(values: Any) -> Any:
-    return values["exit"] if isinstance(values, dict) and "exit" in values else values
+def _exit(values: dict[str, Any]) -> dict[str, Any]:
+    """An early exit in short, with what a figure needs beside."""
+    more = {"counts": "exit_steps", "points": "curve", "held_out": "held_out"}
+    return {**values["exit"], **{name: values.get(key) for name, key in more.items()}}
 
 
 def _is_evaluation(values: Any) -> bool:
+    if not _holds(values, mean=list, images=int, dataset=str) or not values["mean"]:
+        return False
+    mean, std, interval = (values.get(name) for name in ("mean", "std", "interval"))
     return (
-        isinstance(values, dict)
-        and _shares(values.get("mean"))
-        and type(values.get("images")) is int
-        and isinstance(values.get("dataset"), str)
+        _shares(mean)
+        and (std is None or (_shares(std) and len(std) == len(mean)))
+        and (interval is None or len(interval) == len(mean))
+        and all(_shares(ends) and len(ends) == 2 for ends in interval or ())
     )
 
 
 def _is_energy(values: Any) -> bool:
     if not _holds(values, layers=list, total=dict, constants=dict, images=int):
         return False
-    total = values["total"]
-    return _holds(total, joules=float, lines=list) and all(
-        _holds(step, spikes=int)
-        for layer in values["layers"]
-        for step in (layer["steps"] if _holds(layer, name=str, steps=list) else [None])
+    total, exit = values["total"], values.get("exit")
+    lines = [*total.get("lines", [None]), *total.get("against", [])]
+    return (
+        _holds(total, joules=float)
+        and _holds(values["constants"], name=str, source=str)
+        and (exit is None or _holds(exit, rule=str))
+        and all(_holds(line, joules=float) for line in lines)
+        and all(_holds(layer, name=str, steps=list) for layer in values["layers"])
+        and all(_holds(s, spikes=int) for layer in values["layers"] for s in layer["steps"])
     )
 
 
 def _is_exit(values: Any) -> bool:
-    return _holds(values, rule=str, accuracy=float, full_accuracy=float)
+    if not _holds(values, exit=dict):
+        return False
+    points, counts = values.get("curve") or [], values.get("exit_steps") or []
+    return (
+        _holds(values["exit"], rule=str, accuracy=float, full_accuracy=float)
+        and all(_holds(point, mean_steps=float, accuracy=float) for point in points)
+        and all(type(count) is int for count in counts)
+    )
 
 
 def _holds(values: Any, **kinds: type) -> bool:
@@ -191,10 +215,8 @@ def _holds(values: Any, **kinds: type) -> bool:
 
 
 def _shares(values: Any) -> bool:
-    return (
-        isinstance(values, list)
-        and len(values) > 0
-        and all(isinstance(value, int | float) and 0 <= value <= 1 for value in values)
+    return isinstance(values, list) and all(
+        isinstance(value, int | float) and 0 <= value <= 1 for value in values
     )
 
 

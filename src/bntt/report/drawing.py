@@ -27,7 +27,7 @@ HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo")
 INK = "#1a1b1c"
 """Of words and axes. On a page it becomes the colour of the page's own words."""
 
-STYLE = {
+STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "legend.fontsize": 7,

@@ -10,9 +10,10 @@ from ..machine.extras import how_to_install
 from .accuracy import accuracy_by_mean_steps, accuracy_by_step, exit_histogram
 from .costs import energy_bars, spikes_by_layer
 from .drawing import Drawing
+from .figures import Interval
 from .gains import gain_heatmap, gain_histograms
 from .raster import spike_raster
-from .run_facts import RunFacts
+from .run_facts import Object, RunFacts
 from .summary import comparison, in_words, origin, recipe_table
 from .training import training_curves
 
@@ -78,12 +79,20 @@ Panels = Iterator[Panel]
 
 def _accuracy(runs: Sequence[RunFacts]) -> Panels:
     curves = {
-        run.name: (found["mean"], found.get("std") or found.get("interval"))
+        run.name: (run.evaluation["mean"], _bars_of(run.evaluation))
         for run in runs
-        if (found := run.evaluation)
+        if run.evaluation
     }
     if curves:
         yield Panel("", accuracy_by_step(curves))
+
+
+def _bars_of(evaluation: Object) -> list[float] | list[Interval] | None:
+    """How far off each mean may be: over seeds, or else for so many images."""
+    if std := evaluation.get("std"):
+        return std
+    intervals = evaluation.get("interval")
+    return intervals and [(low, high) for low, high in intervals]
 
 
 def _gains(runs: Sequence[RunFacts]) -> Panels:
@@ -96,17 +105,23 @@ def _gains(runs: Sequence[RunFacts]) -> Panels:
 
 def _exits(runs: Sequence[RunFacts]) -> Panels:
     sweeps = {
-        f"{run.name}, {run.exit['rule']}": [
-            (point["mean_steps"], point["accuracy"]) for point in run.exit["points"]
+        _of(run.name, exit["rule"], runs): [
+            (point["mean_steps"], point["accuracy"]) for point in exit["points"]
         ]
         for run in runs
-        if run.exit and run.exit.get("points")
+        for exit in run.exits
+        if exit.get("points")
     }
     if sweeps:
         yield Panel("", accuracy_by_mean_steps(sweeps))
     for run in runs:
-        if run.exit and sum(counts := run.exit.get("counts") or ()):
-            yield Panel(run.name, exit_histogram(counts, run.exit["rule"]))
+        for exit in run.exits:
+            if sum(counts := exit.get("counts") or ()):
+                yield Panel(run.name, exit_histogram(counts, exit["rule"]))
+
+
+def _of(run: str, rule: str, runs: Sequence[RunFacts]) -> str:
+    return rule if len(runs) == 1 else f"{run}, {rule}"
 
 
 def _spikes(runs: Sequence[RunFacts]) -> Panels:
@@ -118,11 +133,20 @@ def _spikes(runs: Sequence[RunFacts]) -> Panels:
 def _energy(runs: Sequence[RunFacts]) -> Panels:
     for run in runs:
         if run.energy:
-            total = run.energy["total"]
-            bars = {"this network": {x["name"]: x["joules"] for x in total["lines"]}}
-            for other in total.get("against", ()):
-                bars[other["against"]] = {"all operations": other["joules"]}
-            yield Panel(run.name, energy_bars(bars))
+            yield Panel(run.name, energy_bars(_bars(run)))
+
+
+def _bars(run: RunFacts) -> dict[str, dict[str, float]]:
+    """Joules by part: of the network, with its early exits, and of the alternatives."""
+    bars = {}
+    for one in run.energies:
+        exit = one.get("exit")
+        name = f"exit by {exit['rule']}" if exit else "this network"
+        lines = one["total"]["lines"]
+        bars.setdefault(name, {line["name"]: line["joules"] for line in lines})
+    for other in (run.energy or {})["total"].get("against", ()):
+        bars[other["against"]] = {"all operations": other["joules"]}
+    return bars
 
 
 def _rasters(runs: Sequence[RunFacts]) -> Panels:

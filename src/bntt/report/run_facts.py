@@ -38,12 +38,14 @@ class RunFacts:
     log: Sequence[Object]
     evaluation: Object | None = None
     """As :meth:`bntt.analysis.evaluation.Evaluation.to_dict`."""
-    energy: Object | None = None
-    """As :meth:`bntt.analysis.energy.Energy.to_dict`."""
-    exit: Object | None = None
-    """Of an exit per sample or by gains: ``rule``, ``accuracy`` and ``full_accuracy``, with
-    ``mean_steps`` or ``steps_kept``; where known ``counts``, how many images stop after
-    each time-step, and ``points``, objects with ``mean_steps`` and ``accuracy``."""
+    energies: Sequence[Object] = ()
+    """As :meth:`bntt.analysis.energy.Energy.to_dict`, with ``exit``, whose ``rule`` is that
+    of the early exit that is credited, or None."""
+    exits: Sequence[Object] = ()
+    """Of early exits: ``rule``, ``accuracy`` and ``full_accuracy``, with ``mean_steps`` or
+    ``steps_kept``; where known ``counts``, how many images stop after each time-step,
+    ``points``, objects with ``mean_steps`` and ``accuracy``, and ``held_out``, on which
+    images its threshold was chosen."""
     parameters: int | None = None
     gains: Gains | None = None
     raster: Raster | None = None
@@ -51,11 +53,10 @@ class RunFacts:
     """What a reader must know before believing the numbers, or why some are missing."""
 
     @property
-    def exit_steps(self) -> float | None:
-        """Time-steps of an image in the mean, with the early exit that was evaluated."""
-        if self.exit is None:
-            return None
-        return self.exit.get("mean_steps") or self.exit.get("steps_kept")
+    def energy(self) -> Object | None:
+        """What an image costs without an early exit, or else the first that is known."""
+        whole = [one for one in self.energies if not one.get("exit")]
+        return next(iter([*whole, *self.energies]), None)
 
     @property
     def rates(self) -> dict[str, list[float]]:
@@ -66,3 +67,8 @@ class RunFacts:
             for layer in layers
             if all(step.get("neurons") for step in layer["steps"])
         }
+
+
+def steps_of(exit: Object) -> float | None:
+    """Time-steps of an image with an early exit, in the mean."""
+    return exit.get("mean_steps") or exit.get("steps_kept")

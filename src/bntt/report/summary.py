@@ -1,11 +1,11 @@
 """The numbers of runs in words and in tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .costs import in_joules
-from .run_facts import Object, RunFacts
+from .run_facts import Object, RunFacts, steps_of
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class Row:
 
 def in_words(run: RunFacts) -> list[str]:
     """What a newcomer should know of a run, in sentences."""
-    found = (_accuracy_in_words(run), _gains_in_words(run), _exit_in_words(run))
-    return [sentence for sentence in (*found, _energy_in_words(run)) if sentence]
+    exits = [_exit_in_words(exit) for exit in run.exits]
+    found = (_accuracy_in_words(run), _gains_in_words(run), *exits, _energy_in_words(run))
+    return [sentence for sentence in found if sentence]
 
 
 def comparison(runs: Sequence[RunFacts]) -> list[Row]:
@@ -86,13 +87,16 @@ def _gains_in_words(run: RunFacts) -> str:
     return f"{sentence}."
 
 
-def _exit_in_words(run: RunFacts) -> str:
-    if not run.exit or not (steps := run.exit_steps):
+def _exit_in_words(exit: Object) -> str:
+    if not (steps := steps_of(exit)):
         return ""
+    time = ""
+    if exit.get("seconds") and exit.get("full_seconds"):
+        time = f" in {exit['seconds'] / exit['full_seconds']:.0%} of the time"
     return (
-        f"With the exit by {run.exit['rule']}, images stop after {steps:.3g} time-steps in "
-        f"the mean and {run.exit['accuracy']:.1%} are right, against "
-        f"{run.exit['full_accuracy']:.1%} with all steps."
+        f"With the exit by {exit['rule']}, images stop after {steps:.3g} time-steps in the "
+        f"mean and {exit['accuracy']:.1%} are right{time}, against "
+        f"{exit['full_accuracy']:.1%} with all steps."
     )
 
 
@@ -100,12 +104,14 @@ def _energy_in_words(run: RunFacts) -> str:
     if not run.energy:
         return ""
     total = run.energy["total"]
-    others = [
-        f"{other['against']} {in_joules(other['joules'])}"
-        for other in total.get("against", ())
-    ]
-    against = f", beside {' and '.join(others)}" if others else ""
+    others = [_beside(total["joules"], other) for other in total.get("against", ())]
+    against = f": {', '.join(others)}" if others else ""
     return f"An image takes an estimated {in_joules(total['joules'])}{against}."
+
+
+def _beside(joules: float, other: Object) -> str:
+    comparison = "less" if joules < other["joules"] else "more"
+    return f"{comparison} than {other['against']} ({in_joules(other['joules'])})"
 
 
 def _last_accuracy(run: RunFacts) -> str:
@@ -150,8 +156,8 @@ NUMBERS: dict[str, Cell] = {
         f"{run.evaluation['mean'][0]:.2%}" if run.evaluation else ""
     ),
     "steps kept by gains": _kept_by_gains,
-    "mean steps with early exit": lambda run: (
-        f"{run.exit_steps:.3g}" if run.exit_steps else ""
+    "mean steps with an early exit": lambda run: _joined(
+        f"{exit['rule']} {steps:.3g}" for exit in run.exits if (steps := steps_of(exit))
     ),
     "energy of an image": lambda run: (
         in_joules(run.energy["total"]["joules"]) if run.energy else ""
@@ -159,6 +165,10 @@ NUMBERS: dict[str, Cell] = {
     "neurons that fire at a step": _spikes,
     "training time": _time,
 }
+
+
+def _joined(words: Iterable[str]) -> str:
+    return ", ".join(words)
 
 
 def _nested(run: RunFacts, *names: str) -> Any:
@@ -189,6 +199,9 @@ ORIGIN: dict[str, Cell] = {
         f"{', '.join(map(str, run.evaluation.get('seeds', ())))}"
         if run.evaluation
         else ""
+    ),
+    "exit chosen on": lambda run: _joined(
+        f"{exit['rule']}: {exit['held_out']}" for exit in run.exits if exit.get("held_out")
     ),
     "energy counted on": lambda run: (
         f"{run.energy['images']:,} images, constants {run.energy['constants']['name']}: "
