@@ -1,5 +1,6 @@
 """The page: whole in one file, said in words, and taken from what a run left."""
 
+import html
 import json
 import re
 import shutil
@@ -223,20 +224,38 @@ def test_a_raster_holds_the_spikes_of_the_whole_call():
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-MEASURE = (
-    "<script>document.title = [innerWidth, document.documentElement.scrollWidth]</script>"
-)
+BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no browser is installed")
+PHONE = """<!doctype html>
+<iframe id="phone" style="width: 360px; height: 800px; border: 0" srcdoc="{}"></iframe>
+<script>
+phone.onload = () => {{
+  const root = phone.contentDocument.documentElement;
+  document.title = [phone.contentWindow.innerWidth, root.scrollWidth];
+}};
+</script>"""
+"""Measures a page at a width that the browser's own window does not go down to."""
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no browser is installed")
+@BROWSER
 def test_in_a_browser_it_is_quiet_and_fits_a_phone(text, tmp_path):
-    assert browsed(text, tmp_path)[1] == []
-    # the page allows no script, so that one is let in to measure
-    measured = re.sub(r"<meta http-equiv[^>]*>", "", text) + MEASURE
-    dom, _ = browsed(measured, tmp_path)
-    (width, whole) = re.findall(r"<title>(\d+),(\d+)</title>", dom)[0]
-    assert int(whole) <= int(width)
+    _, complaints = browsed(text, tmp_path)
+    assert complaints == []
+    dom, _ = browsed(PHONE.format(html.escape(text)), tmp_path)
+    assert sizes(dom) == (360, 360), "the window, and the page in it"
+
+
+@BROWSER
+def test_the_browser_would_complain_and_tell_a_page_that_is_too_wide(tmp_path):
+    _, complaints = browsed("<script>nothing.at.all</script>", tmp_path)
+    assert complaints
+    wide = '<div style="width: 500px">wide</div>'
+    dom, _ = browsed(PHONE.format(html.escape(wide)), tmp_path)
+    assert sizes(dom)[1] > 500
+
+
+def sizes(dom):
+    ((window, whole),) = re.findall(r"<title>(\d+),(\d+)</title>", dom)
+    return int(window), int(whole)
 
 
 def browsed(text, folder):
@@ -244,7 +263,7 @@ def browsed(text, folder):
     (folder / "page.html").write_text(text, encoding="utf-8")
     words = [
         *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-        *("--window-size=360,800", "--enable-logging=stderr", "--v=0"),
+        *("--hide-scrollbars", "--enable-logging=stderr", "--v=0"),
         f"--user-data-dir={folder / 'profile'}",
         (folder / "page.html").as_uri(),
     ]
