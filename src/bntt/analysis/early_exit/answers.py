@@ -14,7 +14,8 @@ from ...networks.modes import evaluating
 from ...networks.network import Network
 from ...networks.stream import stream
 from ..answers import refuse_nonfinite
-from .rules import check_threshold, score
+from .leaving import run_batch
+from .rules import SampleExit
 
 BATCH = 256
 
@@ -28,6 +29,8 @@ class Answers:
     """Time-steps that each image ran."""
     seconds: float
     """Wall time of the network, encoder included."""
+    over_time: Float[Tensor, "T N K"]
+    """After every time-step; of an image that has left, what it last said."""
 
 
 @torch.inference_mode()
@@ -97,46 +100,64 @@ def early_answers(
         ValueError: As :func:`answers_over_time`, or if the rule or threshold is none.
         FloatingPointError: As :func:`answers_over_time`.
     """
-    check_threshold(rule, threshold)
+    return answers_until(
+        net,
+        images,
+        SampleExit(rule, threshold),
+        num_steps=num_steps,
+        seed=seed,
+        batch_size=batch_size,
+        precision=precision,
+        advance=advance,
+    )
+
+
+@torch.inference_mode()
+def answers_until(
+    net: Network,
+    images: Images,
+    leave: SampleExit | None,
+    *,
+    num_steps: int | None = None,
+    seed: int = 0,
+    batch_size: int = BATCH,
+    precision: str = "float32",
+    advance: Callable[[int], None] = lambda images: None,
+) -> Answers:
+    """Show images step by step; who is sure enough leaves, or nobody does.
+
+    The time of both can be compared, and the random numbers of their encoders are the same.
+
+    Args:
+        net: Put into evaluation mode here, and back.
+        images: Bytes, as a set has them.
+        leave: When an image leaves; None lets all of them stay to the end.
+        num_steps: As :func:`early_answers`, and so are the others.
+        seed: Of the encoder's random numbers.
+        batch_size: Images at a time.
+        precision: ``"float32"`` or ``"bfloat16"``.
+        advance: Called with the number of images just done.
+
+    Raises:
+        ValueError: As :func:`answers_over_time`.
+        FloatingPointError: As :func:`answers_over_time`.
+    """
     most = num_steps or net.num_steps
     parts = []
     started = time.perf_counter()
     with evaluating(net), _precise(net, precision):
         for x, generator in _batches(net, images, batch_size, seed, num_steps):
-            parts.append(_one_batch(net, x, generator, rule, threshold, most))
-            advance(len(parts[-1][1]))
-    logits, steps = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Answers(logits, steps, time.perf_counter() - started)
-
-
-def _one_batch(
-    net: Network,
-    x: Tensor,
-    generator: torch.Generator,
-    rule: str,
-    threshold: float,
-    most: int,
-) -> tuple[Tensor, Tensor]:
-    """Answers and time-steps of one batch, in its order."""
-    sequence = x.ndim == 5
-    size = x.shape[1] if sequence else len(x)
-    run = stream(net) if sequence else stream(net, x, num_steps=most, generator=generator)
-    here = torch.arange(size)
-    logits, steps = torch.empty(size, net.num_classes), torch.full((size,), most)
-    said = torch.empty(0, size, net.num_classes)
-    for t in range(most):
-        now = run.step(x[t, here.to(x.device)]) if sequence else run.step()
-        refuse_nonfinite(now)
-        said = torch.cat([said, now.float().cpu()[None]])
-        logits[here] = said[-1]
-        sure = score(rule).of(said)[-1] >= threshold
-        steps[here[sure]] = t + 1
-        if sure.all() or t + 1 == most:
-            break
-        if sure.any():
-            run.keep(~sure)
-            here, said = here[~sure], said[:, ~sure]
-    return logits, steps
+            sequence = x.ndim == 5
+            size = x.shape[1] if sequence else len(x)
+            coded = None if sequence else x
+            run = stream(net, coded, num_steps=num_steps, generator=generator)
+            inputs = x if sequence else None
+            parts.append(run_batch(run, size, most, inputs=inputs, leave=leave))
+            advance(size)
+    seconds = time.perf_counter() - started
+    said, steps = zip(*parts, strict=True)
+    over_time = torch.cat(said, 1)
+    return Answers(over_time[-1], torch.cat(steps), seconds, over_time)
 
 
 def _batches(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ...choices import one_of
@@ -89,6 +89,31 @@ def check_threshold(rule: str, threshold: float) -> None:
             f"The threshold of {rule!r} is a {known.meaning}, so it must be at least "
             f"{known.lowest:g}{top}, got {threshold:g}."
         )
+
+
+@dataclass(frozen=True)
+class SampleExit:
+    """A rule and its threshold: when one sample is sure enough (M24).
+
+    Raises:
+        ValueError: If there is no such rule, or its score has no such threshold.
+    """
+
+    rule: str
+    """A key of :data:`SCORES`."""
+    threshold: float
+    """What the rule's score must reach."""
+
+    def __post_init__(self) -> None:
+        check_threshold(self.rule, self.threshold)
+
+    def sure(self, logits: Float[Tensor, "T N K"]) -> Bool[Tensor, " N"]:
+        """Which samples stop after the last of these time-steps.
+
+        Args:
+            logits: Running means of the read-outs, of all time-steps so far.
+        """
+        return score(self.rule).of(logits)[-1] >= self.threshold
 
 
 def exit_steps(scores: Float[Tensor, "T N"], threshold: float) -> Int64[Tensor, " N"]:

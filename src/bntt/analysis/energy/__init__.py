@@ -13,6 +13,8 @@ from ...layers.norms import NoNorm, TemporalNorm
 from ...networks.modes import evaluating
 from ...networks.network import Network
 from ...networks.stream import stream
+from ..early_exit.leaving import run_batch
+from ..early_exit.rules import SampleExit
 from .constants import KNOWN, EnergyConstants, constants_of
 from .estimate import (
     BreakEven,
@@ -98,6 +100,7 @@ def energy(
     seed: int = 0,
     batch_size: int = BATCH,
     constants: EnergyConstants = KNOWN["45nm"],
+    leave: SampleExit | None = None,
     advance: Callable[[int], None] = lambda images: None,
 ) -> Energy:
     """Count every operation on some images, and say what they cost.
@@ -114,6 +117,8 @@ def energy(
         seed: Of the encoder's random numbers.
         batch_size: Images at a time.
         constants: Energies of single operations.
+        leave: When an image leaves its batch, after which it costs nothing; none does if
+            omitted.
         advance: Called with the number of images just done.
 
     Raises:
@@ -139,14 +144,9 @@ def energy(
             sequence = x.ndim == 5
             size = x.shape[1] if sequence else len(x)
             counter.restart(size)
-            run = (
-                stream(net)
-                if sequence
-                else stream(net, x, num_steps=most, generator=generator)
-            )
-            for t in range(most):
-                counter.next_step(size)
-                _ = run.step(x[t]) if sequence else run.step()
+            if not sequence:  # all of it, so that no image's noise depends on who left
+                x = torch.stack(list(net.encoder.steps(x, most, generator)))
+            run_batch(stream(net), size, most, inputs=x, leave=leave, observer=counter)
             advance(size)
     return _estimated(net, counter.layers, counter.images, most, constants)
 
