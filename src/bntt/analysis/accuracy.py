@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..data import Images
 from ..machine.progress import Display
-from ..machine.terminal import one_line
 from ..networks.modes import evaluating
 from ..networks.network import Network
 from ..runs.folder import RunFolder
@@ -19,6 +18,7 @@ from ..runs.opened import open_run
 from ..runs.provenance import circumstances
 from .answers import refuse_nonfinite
 from .evaluation import Evaluation
+from .keeping import keep
 
 __all__ = ["Evaluation", "count_correct", "evaluate", "evaluate_run"]
 
@@ -200,16 +200,6 @@ def _kept(result: Evaluation, folder: RunFolder, about: dict[str, Any]) -> Evalu
 
     If it cannot be written it is returned all the same, with a warning.
     """
-    earlier = folder.path / "evaluation.json"
-    try:
-        file = folder.keep_evaluation({**about, **result.to_dict()}, result.question())
-    except OSError as error:
-        lost = (
-            f"The evaluation could not be written into {folder.path} "
-            f"({one_line(error).rstrip('.')}): what is printed is all there is."
-        )
-        return replace(result, warnings=(*result.warnings, lost))
-    if file != earlier:
-        kept = f"{earlier} answers another question and stays; this one is in {file}."
-        result = replace(result, warnings=(*result.warnings, kept))
-    return replace(result, file=str(file))
+    answer = {**about, **result.to_dict()}
+    file, said = keep(folder, "evaluation", answer, result.question())
+    return replace(result, file=file, warnings=(*result.warnings, *said))

@@ -1,5 +1,6 @@
 """The command ``bntt evaluate``: the accuracy of a run on the whole test set."""
 
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ import typer
 from ..machine.shortage import fitting
 from ..machine.terminal import note, out
 from .drawing import drawn
+from .exits import Delta, Exit, MaxLoss, MeanSteps, Threshold, choice_of, print_exit
 from .options import (
     FEWER_STEPS,
     Data,
@@ -23,9 +25,11 @@ from .options import (
 from .tables import DIGEST, FEW, print_digests, print_table
 
 if TYPE_CHECKING:
+    from ..analysis.early_exit.choice import ExitChoice
     from ..analysis.evaluation import Evaluation
 else:
-    Evaluation = Any  # importing it brings torch, for which bntt --help does not wait
+    # importing them brings torch, for which bntt --help does not wait
+    Evaluation = ExitChoice = Any
 
 
 def evaluate(
@@ -40,15 +44,28 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", parser=expanded, help="Draw it, as PNG or PDF."),
     ] = None,
+    exit: Exit = None,
+    threshold: Threshold = None,
+    max_loss: MaxLoss = None,
+    mean_steps: MeanSteps = None,
+    delta: Delta = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the accuracy after every time-step on the whole test set."""
+    """Measure the accuracy after every time-step on the whole test set.
+
+    With --exit: what stopping early saves, and what it costs in accuracy.
+    """
     from ..analysis.accuracy import evaluate_run
     from ..machine.hardware import keep_freed_memory
     from ..runs.folder import RunFolder
 
     keep_freed_memory()
+    choice = choice_of(exit, threshold, max_loss, mean_steps, delta)
     run = folder_of(run)
+    if choice is not None:
+        _refuse_beside_exit({"--seeds": seeds, "--figure": figure})
+        _evaluate_exit(run, choice, data, num_steps, device, as_json)
+        return
     if figure is not None:
         from ..report import check_target
 
@@ -70,6 +87,37 @@ def evaluate(
         note(f"Note: {warning}")
     if figure is not None and not _drawn(result, run.name, figure):
         raise typer.Exit(1)
+
+
+def _refuse_beside_exit(options: Mapping[str, Any]) -> None:
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{' and '.join(given)} is of the accuracy after every time-step, which is not "
+            f"what --exit measures. Leave it out, or leave out --exit."
+        )
+
+
+def _evaluate_exit(
+    run: Path,
+    choice: ExitChoice,
+    data: Path | None,
+    num_steps: int | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    from ..analysis.early_exit.of_run import exit_of_run
+    from ..runs.folder import RunFolder
+
+    with fitting(FEWER_STEPS):
+        found = exit_of_run(run, choice, data=data, num_steps=num_steps, device=device)
+    checkpoint = RunFolder(run).best
+    if as_json:
+        print_json(checkpoint=str(checkpoint), **found.to_dict())
+    else:
+        print_exit(found, checkpoint)
+    for warning in found.warnings:
+        note(f"Note: {warning}")
 
 
 def print_evaluation(result: Evaluation, checkpoint: Path) -> None:

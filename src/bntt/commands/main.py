@@ -17,6 +17,7 @@ from ..machine.terminal import one_line
 from ..version import __version__
 from .benchmark import benchmark
 from .data import data
+from .energy import energy
 from .errors import Stopped, is_bad_input
 from .evaluate import evaluate
 from .predict import predict
@@ -55,6 +56,7 @@ def _options(
 app.command(epilog="Example: bntt train digits --out runs/digits --set epochs=20")(train)
 app.command(epilog="Example: bntt evaluate runs/digits --seeds 5")(evaluate)
 app.command(epilog="Example: bntt predict runs/digits seven.png --invert")(predict)
+app.command(epilog="Example: bntt energy runs/digits --constants 45nm")(energy)
 app.command(epilog="Example: bntt report runs/digits --out digits.html")(report)
 app.command(epilog="Example: bntt data cifar10 --from data")(data)
 app.command(epilog="Example: bntt recipes")(recipes)

@@ -271,10 +271,29 @@ class RunFolder:
         Raises:
             OSError: If it cannot be written.
         """
-        number, file = 1, self.path / "evaluation.json"
+        return self.keep_answer("evaluation", answer, asked)
+
+    def keep_answer(
+        self, name: str, answer: Mapping[str, Any], asked: Mapping[str, Any]
+    ) -> Path:
+        """Write what a command found; it replaces only what answers the same question.
+
+        Args:
+            name: Of the file, such as ``"energy"`` for ``energy.json``, or if that one
+                answers another question ``energy-2.json`` and so on.
+            answer: Everything that is to be written.
+            asked: Those entries of ``answer`` that are the question.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        number, file = 1, self.path / f"{name}.json"
         while not _answers(file, asked):
             number += 1
-            file = self.path / f"evaluation-{number}.json"
+            file = self.path / f"{name}-{number}.json"
         self._write(file, json.dumps(answer, indent=2, allow_nan=False) + "\n")
         return file
 

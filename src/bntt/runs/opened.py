@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from ..config import Recipe
-from ..data import DataOptions, Dataset, load
+from ..data import DataOptions, Dataset, Images, load
 from ..data.geometry import Geometry, recalled
 from ..machine import hardware
 from ..networks import checkpoint
@@ -58,6 +60,34 @@ class OpenedRun:
         refuse_other_classes(self.folder.path, self.net.class_names, dataset.class_names)
         changed = _geometry_warning(self.net, dataset)
         return dataset, [*warnings, *filter(None, [changed])]
+
+    def held_out(self, dataset: Dataset) -> tuple[Images, Int64[Tensor, " N"]]:
+        """The images that the run held out of its training set, and their classes.
+
+        Args:
+            dataset: The data of the run (:meth:`load_data`).
+
+        Raises:
+            ValueError: If the run held none out, or other images than would be now, so that
+                they may be among those that it learned from.
+        """
+        path, wanted = self.folder.path, self.recipe.validation
+        if wanted == 0:
+            raise ValueError(
+                f"{path} held no images out of training (validation = 0), so there are "
+                f"none to choose a threshold on. Train again with --set validation=N, or "
+                f"give a threshold yourself."
+            )
+        there = Origin.recorded(self.folder.info()).held_out_sha256
+        here = Origin.of(dataset, self.recipe).held_out_sha256
+        if there is not None and there != here:
+            raise ValueError(
+                f"The images that {path} held out of training are not those that would be "
+                f"held out of these data: it may have learned from them. Give the data "
+                f"that it was trained on with --data DIR."
+            )
+        _, held_out = dataset.split(wanted, self.recipe.seed)
+        return dataset.train_images[held_out], dataset.train_labels[held_out]
 
     def warnings(self, num_steps: int | None = None) -> list[str]:
         """What a reader must know of the run before believing any number that it gives.

@@ -60,7 +60,7 @@ def answers_over_time(
         FloatingPointError: If the network answers with NaN or infinity.
     """
     parts = []
-    with evaluating(net), _precise(net, precision):
+    with evaluating(net), precise(net, precision):
         for x, generator in _batches(net, images, batch_size, seed, num_steps):
             logits = net(x, per_step=True, num_steps=num_steps, generator=generator)
             refuse_nonfinite(logits)
@@ -145,7 +145,7 @@ def answers_until(
     most = num_steps or net.num_steps
     parts = []
     started = time.perf_counter()
-    with evaluating(net), _precise(net, precision):
+    with evaluating(net), precise(net, precision):
         for x, generator in _batches(net, images, batch_size, seed, num_steps):
             sequence = x.ndim == 5
             size = x.shape[1] if sequence else len(x)
@@ -177,7 +177,8 @@ def _batches(
         yield net.normalize(images[first : first + size].to(device)), generator
 
 
-def _precise(net: Network, precision: str) -> torch.autocast:
+def precise(net: Network, precision: str) -> torch.autocast:
+    """The context in which a network answers in ``"float32"`` or ``"bfloat16"``."""
     return torch.autocast(
         net.mean.device.type, torch.bfloat16, enabled=precision == "bfloat16"
     )

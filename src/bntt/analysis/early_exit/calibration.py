@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from .rules import exit_steps, score
@@ -46,6 +46,8 @@ def operating_points(
     labels: Int64[Tensor, " N"],
     rule: str,
     at: Sequence[float] | None = None,
+    *,
+    full: Float[Tensor, "N K"] | None = None,
 ) -> list[Operating]:
     """What every threshold would have done, from the answers after every time-step.
 
@@ -54,28 +56,66 @@ def operating_points(
         labels: Classes.
         rule: A key of :data:`bntt.analysis.early_exit.rules.SCORES`.
         at: Thresholds; those of :func:`thresholds` if omitted.
+        full: The answers that an early one may lose against, where they are not those
+            after the last of these time-steps.
 
     Raises:
         ValueError: If there is no such rule, or no image.
     """
-    if len(labels) == 0:
-        raise ValueError("There is no image to calibrate on.")
+    _refuse_none(labels)
     right = logits.argmax(-1).cpu() == labels.cpu()
+    sought = right[-1] if full is None else full.argmax(-1).cpu() == labels.cpu()
     scores = score(rule).of(logits).cpu()
     points = []
     for threshold in thresholds(rule, len(logits)) if at is None else at:
         steps = exit_steps(scores, threshold)
-        early = right.gather(0, steps[None] - 1)[0]
-        points.append(
-            Operating(
-                threshold=threshold,
-                mean_steps=steps.double().mean().item(),
-                accuracy=early.double().mean().item(),
-                lost=int((right[-1] & ~early).sum()),
-                images=len(labels),
-            )
-        )
+        points.append(_operating(threshold, steps, right, sought))
     return points
+
+
+def points_by_steps(
+    logits: Float[Tensor, "T N K"],
+    labels: Int64[Tensor, " N"],
+    kept: Sequence[tuple[float, int]],
+) -> list[Operating]:
+    """What stopping every image after the same number of time-steps would have done.
+
+    Args:
+        logits: Running means of the read-outs.
+        labels: Classes.
+        kept: Thresholds and the time-steps that each of them keeps, such as
+            :func:`bntt.analysis.early_exit.gains.thresholds_of_gains` gives them.
+
+    Raises:
+        ValueError: If there is no image.
+    """
+    _refuse_none(labels)
+    right = logits.argmax(-1).cpu() == labels.cpu()
+    return [
+        _operating(threshold, torch.full((len(labels),), steps), right, right[-1])
+        for threshold, steps in kept
+    ]
+
+
+def _operating(
+    threshold: float,
+    steps: Int64[Tensor, " N"],
+    right: Bool[Tensor, "T N"],
+    sought: Bool[Tensor, " N"],
+) -> Operating:
+    early = right.gather(0, steps[None] - 1)[0]
+    return Operating(
+        threshold=threshold,
+        mean_steps=steps.double().mean().item(),
+        accuracy=early.double().mean().item(),
+        lost=int((sought & ~early).sum()),
+        images=len(steps),
+    )
+
+
+def _refuse_none(labels: Tensor) -> None:
+    if len(labels) == 0:
+        raise ValueError("There is no image to calibrate on.")
 
 
 def promised(

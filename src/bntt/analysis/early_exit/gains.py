@@ -102,6 +102,24 @@ def steps_kept(gains: Float[Tensor, "L T"], threshold: float) -> int:
     return int(reached[-1]) + 1 if len(reached) else 1
 
 
+def thresholds_of_gains(gains: Float[Tensor, "L T"]) -> list[tuple[float, int]]:
+    """The thresholds at which gains keep fewer time-steps, and how many they keep.
+
+    Each stands in the middle of the range of those that keep as many, so that it can be
+    written down in a few digits. They follow from the gains alone, before any image is
+    seen, and the surest comes first: 0, which keeps all.
+    """
+    largest = gains.double().amax(0).tolist()
+    found, later = [(0.0, len(largest))], 0.0
+    for steps in range(len(largest), 0, -1):
+        gain = largest[steps - 1]
+        if gain > later:
+            if steps < len(largest):
+                found.append(((gain + later) / 2, steps))
+            later = gain
+    return found
+
+
 def _mean_gain(norm: BNTT, magnitude: bool) -> list[float]:
     gain = norm.weight.detach().double()
     rows = (gain.abs() if magnitude else gain).mean(1)

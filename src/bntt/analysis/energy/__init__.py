@@ -72,6 +72,12 @@ class Energy:
         """Synaptic operations of an image: accumulates and multiply-accumulates."""
         return sum(line.operations for line in self.lines[:2])
 
+    @property
+    def spikes(self) -> float:
+        """Spikes of an image, of all neurons and time-steps."""
+        steps = [step for layer in self.layers for step in layer.steps]
+        return sum(step.spikes for step in steps) / self.images
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain values; counts of layers are sums over the images."""
         return {
@@ -82,6 +88,7 @@ class Energy:
             "total": {
                 "joules": self.joules,
                 "synops": self.synops,
+                "spikes": self.spikes,
                 "lines": [asdict(line) for line in self.lines],
                 "lines_of_quarters": [asdict(line) for line in self.lines_of_quarters],
                 "dense_macs": self.dense_macs,
