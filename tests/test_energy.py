@@ -253,6 +253,20 @@ def test_break_even_is_where_both_take_the_same():
         assert one.spiking_wins == (scale > 1)
 
 
+def test_the_measured_rate_is_a_share_of_spikes_behind_pooling_too():
+    torch.manual_seed(4)
+    net = bntt.vgg5(num_classes=3, num_steps=2, leak=0.9, image_size=8, encoder="direct")
+    for layer in net.layers:
+        layer.norm.running_var.fill_(0.05)
+    found = energy(net, images(4, 3))
+    rates = [
+        sum(s.spikes for s in layer.steps) / sum(s.neurons for s in layer.steps)
+        for layer in found.layers[:-1]
+    ]
+    assert sum(s.ac_of_quarters for layer in found.layers for s in layer.steps) > 0
+    assert 0 < found.against[0].measured < max(rates)
+
+
 @pytest.mark.parametrize(("T", "bits"), [(1, 1), (2, 2), (3, 2), (4, 3), (25, 5), (31, 5)])
 def test_bits_that_say_as_much_as_a_count_of_spikes(T, bits):
     assert bits_of(T) == bits

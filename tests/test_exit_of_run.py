@@ -4,6 +4,7 @@
 # pyright: reportArgumentType=false, reportPrivateImportUsage=false
 
 import json
+import math
 import shutil
 
 import pytest
@@ -188,6 +189,7 @@ def test_an_early_exit_is_credited(run, says):
 
 def test_nobody_who_stays_costs_less(run, monkeypatch):
     monkeypatch.setattr(measured, "ROUNDS", 3)
+    monkeypatch.setattr(measured, "PATIENCE", math.inf)
     net = checkpoint.load(run / "best.safetensors")
     choice = ExitChoice(rule="stable", threshold=T + 1)
     same = measure_exit(net, DATA.test_images, DATA.test_labels, decide(net, choice))

@@ -26,7 +26,7 @@ from .estimate import (
     paper_formula,
     synaptic,
 )
-from .operations import LayerCount, StepCount, counting
+from .operations import QUARTERS, LayerCount, StepCount, counting
 
 __all__ = [
     "KNOWN",
@@ -172,9 +172,16 @@ def _estimated(
     fixed = neuronal(layers, images, constants, normed=normed, leaks=leaks)
     lines = [*synaptic(layers, images, constants, quarters=False), *fixed]
     of_quarters = [*synaptic(layers, images, constants, quarters=True), *fixed]
-    # what accumulates now would, if every input were a spike, reach every output
+    # what accumulates now would, if every input were a spike, reach every output; a pooled
+    # input stands for several spikes
     potential = (
-        sum(step.dense for layer in layers for step in layer.steps if not step.mac) / images
+        sum(
+            step.dense * (QUARTERS if step.ac_of_quarters else 1)
+            for layer in layers
+            for step in layer.steps
+            if step.ac_of_quarters or not step.mac
+        )
+        / images
     )
     return Energy(
         images=images,
