@@ -183,8 +183,8 @@ def _gains_stay(net: Network, most: int) -> str:
     return (
         f"No threshold of gains saves a time-step: no layer has a larger mean gain before "
         f"the last one than the {last:.3g} there. A gain that gets no gradient shrinks "
-        f"only by weight decay, so train longer or with more of it, or take an exit by "
-        f"confidence, entropy, gap or stable answers."
+        f"only by weight decay, so train longer or with a larger `gain_decay`, or take an "
+        f"exit by confidence, entropy, gap or stable answers."
     )
 
 

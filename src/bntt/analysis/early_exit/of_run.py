@@ -113,6 +113,7 @@ def _nothing_saved(found: MeasuredExit) -> list[str]:
     last = max(row[found.full_steps - 1] for row in gains.gains)
     return [
         f"The gains keep every time-step: at the last one some layer's mean is still "
-        f"{last:.3g}. A gain that gets no gradient shrinks only by weight decay. A "
-        f"threshold for these gains can be chosen on images held out, with --max-loss."
+        f"{last:.3g}. A gain that gets no gradient shrinks only by weight decay "
+        f"(`gain_decay` in the recipe). A threshold for these gains can be chosen on images "
+        f"held out, with --max-loss."
     ]
