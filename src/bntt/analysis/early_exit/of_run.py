@@ -114,6 +114,6 @@ def _nothing_saved(found: MeasuredExit) -> list[str]:
     return [
         f"The gains keep every time-step: at the last one some layer's mean is still "
         f"{last:.3g}. A gain that gets no gradient shrinks only by weight decay "
-        f"(`gain_decay` in the recipe). A threshold for these gains can be chosen on images "
-        f"held out, with --max-loss."
+        f"(`gain_decay` in the recipe). A threshold for these gains can be chosen on "
+        f"images held out, with --max-loss."
     ]
