@@ -14,7 +14,7 @@ from ...networks.modes import evaluating
 from ...networks.network import Network
 from ...networks.stream import stream
 from ..answers import refuse_nonfinite
-from .leaving import run_batch
+from ..leaving import run_batch
 from .rules import SampleExit
 
 BATCH = 256

@@ -13,8 +13,7 @@ from ...layers.norms import NoNorm, TemporalNorm
 from ...networks.modes import evaluating
 from ...networks.network import Network
 from ...networks.stream import stream
-from ..early_exit.leaving import run_batch
-from ..early_exit.rules import SampleExit
+from ..leaving import Leaving, run_batch
 from .constants import KNOWN, EnergyConstants, constants_of
 from .estimate import (
     BreakEven,
@@ -107,7 +106,7 @@ def energy(
     seed: int = 0,
     batch_size: int = BATCH,
     constants: EnergyConstants = KNOWN["45nm"],
-    leave: SampleExit | None = None,
+    leave: Leaving | None = None,
     advance: Callable[[int], None] = lambda images: None,
 ) -> Energy:
     """Count every operation on some images, and say what they cost.
@@ -124,8 +123,8 @@ def energy(
         seed: Of the encoder's random numbers.
         batch_size: Images at a time.
         constants: Energies of single operations.
-        leave: When an image leaves its batch, after which it costs nothing; none does if
-            omitted.
+        leave: When an image leaves its batch, after which it costs nothing, such as a
+            :class:`bntt.analysis.early_exit.SampleExit`; none does if omitted.
         advance: Called with the number of images just done.
 
     Raises:

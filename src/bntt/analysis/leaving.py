@@ -3,12 +3,22 @@
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from ...networks.stream import Stream
-from ..answers import refuse_nonfinite
-from .rules import SampleExit
+from ..networks.stream import Stream
+from .answers import refuse_nonfinite
+
+
+@runtime_checkable
+class Leaving(Protocol):
+    """What says when an image leaves, such as
+    :class:`bntt.analysis.early_exit.rules.SampleExit`.
+    """
+
+    def sure(self, logits: Float[Tensor, "T N K"]) -> Bool[Tensor, " N"]:
+        """Which images leave, by the running means of their read-outs so far."""
+        ...
 
 
 @runtime_checkable
@@ -30,7 +40,7 @@ def run_batch(
     num_steps: int,
     *,
     inputs: Float[Tensor, "T N *S"] | None = None,
-    leave: SampleExit | None = None,
+    leave: Leaving | None = None,
     observer: Observer | None = None,
 ) -> tuple[Float[Tensor, "T N K"], Int64[Tensor, " N"]]:
     """Run a batch to its end, or until everyone has left.
