@@ -12,9 +12,7 @@ from .answers import refuse_nonfinite
 
 @runtime_checkable
 class Leaving(Protocol):
-    """What says when an image leaves, such as
-    :class:`bntt.analysis.early_exit.rules.SampleExit`.
-    """
+    """What says when an image leaves: `bntt.analysis.early_exit.SampleExit` does."""
 
     def sure(self, logits: Float[Tensor, "T N K"]) -> Bool[Tensor, " N"]:
         """Which images leave, by the running means of their read-outs so far."""
