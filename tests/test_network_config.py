@@ -35,6 +35,7 @@ from bntt import (
 )
 from bntt.data.geometry import Geometry
 from bntt.layers.encode import EventFrames, Pixels, Rows
+from bntt.networks import checkpoint
 
 pytestmark = pytest.mark.usefixtures("as_user")  # to see the library's own errors
 
@@ -427,7 +428,7 @@ def old(folder):
 
 
 def test_a_file_of_the_first_format_answers_as_it_did(tmp_path):
-    net, extra, info = bntt.networks.checkpoint.read(old(tmp_path))
+    net, extra, info = checkpoint.read(old(tmp_path))
     x = torch.arange(5 * 16).reshape(5, 1, 4, 4).mul(37).remainder(256).to(torch.uint8)
     want = json.loads((OLD / "format1.json").read_text(encoding="utf-8"))
     assert net(net.normalize(x), per_step=True).tolist() == want["per_step_logits"]
@@ -455,8 +456,8 @@ def test_loading_and_saving_draw_no_random_number(tmp_path):
 
 def test_a_loaded_file_is_not_held_open(tmp_path):
     net = small()
-    bntt.networks.checkpoint.write(tmp_path / "a", net, {"x/y": torch.ones(1000)})
-    held = bntt.networks.checkpoint.read(tmp_path / "a")
+    checkpoint.write(tmp_path / "a", net, {"x/y": torch.ones(1000)})
+    held = checkpoint.read(tmp_path / "a")
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8")
     except OSError:

@@ -31,7 +31,7 @@ def test_two_batches_of_a_shipped_recipe(name, tmp_path, monkeypatch):
     data = pictures(18, 4, **SHAPES[recipe.dataset])
     monkeypatch.setattr(training, "dataset_of", lambda *_, **__: data)
     steps, validation = min(recipe.num_steps, 2), 2 * (recipe.validation > 0)
-    early = recipe.early_epochs > 0  # then the two batches lie around the hand-over
+    early = bool(recipe.early_epochs)  # then the two batches lie around the hand-over
     cut = {
         "num_steps": steps,
         "batch_size": 16 if early else 8,
