@@ -343,7 +343,7 @@ def test_an_evaluation_that_cannot_be_written_is_returned(run, given, monkeypatc
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(RunFolder, "keep_evaluation", full)
+    monkeypatch.setattr(RunFolder, "keep_answer", full)
     result = asked(run, seeds=(0,))
     assert result.file == ""
     assert len(result.mean) == 3

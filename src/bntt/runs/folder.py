@@ -256,23 +256,6 @@ class RunFolder:
             for left in self.path.glob(f".{file.name}.*"):
                 left.unlink(missing_ok=True)
 
-    def keep_evaluation(self, answer: Mapping[str, Any], asked: Mapping[str, Any]) -> Path:
-        """Write an evaluation; an earlier one is replaced only if it answers the same.
-
-        Args:
-            answer: Everything that is to be written.
-            asked: Those entries of ``answer`` that are the question: what was evaluated,
-                on which data, and how.
-
-        Returns:
-            The file that was written: ``evaluation.json``, or if that one answers another
-            question ``evaluation-2.json`` and so on.
-
-        Raises:
-            OSError: If it cannot be written.
-        """
-        return self.keep_answer("evaluation", answer, asked)
-
     def keep_answer(
         self, name: str, answer: Mapping[str, Any], asked: Mapping[str, Any]
     ) -> Path:
