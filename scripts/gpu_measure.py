@@ -193,7 +193,7 @@ def profiled(day: Day, step: str) -> None:
 
 
 def trained(day: Day, step: str) -> None:
-    """A slice of a run, and once it has ended, its accuracy after every time-step."""
+    """A slice of a run, and at its end its accuracy, its exit by gains and its energy."""
     recipe, changes = RUNS[step.removeprefix("train-")]
     run = day.out / step
     if day.tiny:
@@ -207,8 +207,9 @@ def trained(day: Day, step: str) -> None:
     record = run / "run.json"  # not there if the time was up before training began
     about = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     done = about.get("status") == "finished"
-    if done:
-        status = day.run(*bntt, "evaluate", str(run), *where, log=f"{step}.log")
+    for words in (["evaluate"], ["evaluate", "--exit=gamma"], ["energy"]) if done else ():
+        command = [*bntt, words[0], str(run), *words[1:], *where]
+        status = status or day.run(*command, log=f"{step}.log")
     steps = {k: about.get(k) for k in ("status", "step", "seconds", "validation_accuracy")}
     day.keep(step, {"run": steps, "exit": status}, done and status == 0)
 

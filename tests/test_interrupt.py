@@ -64,6 +64,31 @@ def test_an_interrupt_is_one_line_and_a_second_one_none():
     assert (twice.returncode, twice.stderr) == (-signal.SIGINT, "")
 
 
+@POSIX
+def test_an_interrupt_amid_an_import_ends_the_program_at_once(tmp_path):
+    """What is raised there can be lost in a callback of the import system's own locks."""
+    (tmp_path / "slow.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('went on')\n"
+    )
+    program = (
+        "from bntt.machine.interrupt import unwinding\n"
+        "with unwinding(['SIGINT']):\n"
+        "    try:\n"
+        "        import slow\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('raised')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=command.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_the_handler_is_given_back(capsys):
     before = signal.getsignal(signal.SIGINT)
     assert cli.main(["recipes"]) == 0

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -39,18 +40,30 @@ def stoppable() -> Iterator[list[int]]:
 def unwinding(names: Sequence[str] = NAMES) -> Iterator[None]:
     """Let signals that end a program do it as Ctrl-C does in Python: all is put away.
 
-    A second signal of a kind ends the program at once.
+    A second signal of a kind ends the program at once, and so does the first in the middle
+    of an import: there is nothing to put away, and what is raised there may be lost.
 
     Args:
         names: Of the signals.
     """
 
-    def interrupt(number: int, frame: Any) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
+        if _imports(frame):
+            signal.raise_signal(number)
         raise KeyboardInterrupt
 
     with _answering(interrupt, names):
         yield
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported where a signal came in."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
