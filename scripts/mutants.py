@@ -141,7 +141,7 @@ BUGS = {
     ],
     ("layers/neuron.py", "test_neuron.py"): [
         ("sum read out, not mean", ".cumsum(0) / steps", ".cumsum(0)"),
-        ("surrogate forgotten", "surrogate=self.surrogate,\n            keep", "surrogate=Triangle(),\n            keep"),
+        ("surrogate forgotten", "\"surrogate\": self.surrogate,", "\"surrogate\": Triangle(),"),
         ("membrane not passed on", "self.lif.scan(flat, a, b, v, return_state)", "self.lif.scan(flat, a, b, None, return_state)"),
         ("every chunk the first", "to_elements(z), start)", "to_elements(z), start and 0)"),
         ("membrane of any shape", "        _check_state(current, v)\n", ""),
