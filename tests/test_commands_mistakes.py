@@ -121,6 +121,14 @@ def test_a_picture_that_cannot_be_drawn(refusal, run, tmp_path, unevaluated, tar
     assert said in refusal("data", "digits", "--sheet", tmp_path / target)
 
 
+@pytest.mark.parametrize("module", ["jinja2", "matplotlib.figure"])
+def test_a_page_without_what_makes_it_names_one_extra(refusal, run, monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    line = refusal("report", run)
+    assert "A page needs" in line
+    assert ".[report]" in line
+
+
 def test_a_picture_without_matplotlib(refusal, run, tmp_path, monkeypatch, unevaluated):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     line = refusal("evaluate", run, "--figure", tmp_path / "curve.png")

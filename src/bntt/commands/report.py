@@ -33,8 +33,9 @@ def report(
     """
     from ..analysis.run_facts import facts_of
     from ..machine.files import replacing
-    from ..report.page import page
+    from ..report.page import check_installed, page
 
+    check_installed()
     folders = [folder_of(run) for run in runs]
     path = out or folders[0] / "report.html"
     _check(path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -210,13 +211,24 @@ TOPICS: tuple[tuple[str, str, Callable[[Sequence[RunFacts]], Panels]], ...] = (
 )
 
 
+def check_installed() -> None:
+    """Refuse before the work if a page, or a figure in it, could not be made.
+
+    Raises:
+        ImportError: Naming what is missing, and the extra that brings all of it.
+    """
+    for module, name in (("jinja2", "Jinja2"), ("matplotlib.figure", "matplotlib")):
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ImportError(
+                f"A page needs {name}, which is not installed: {how_to_install('report')}"
+            ) from error
+
+
 def _environment() -> Any:
-    try:
-        from jinja2 import Environment, StrictUndefined
-    except ImportError as error:
-        raise ImportError(
-            f"A page needs Jinja2, which is not installed: {how_to_install('report')}"
-        ) from error
+    from jinja2 import Environment, StrictUndefined
+
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
