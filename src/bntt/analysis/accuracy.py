@@ -168,9 +168,7 @@ def evaluate_run(
         FloatingPointError: If the network answers with NaN or infinity.
     """
     opened = open_run(run, device=device)
-    opened.net.check_steps(num_steps)
-    dataset, warnings = opened.load_data(data, quiet=quiet)
-    warnings += opened.warnings(num_steps)
+    dataset, warnings = opened.load_tested(data, num_steps=num_steps, quiet=quiet)
     result = evaluate(
         opened.net,
         dataset.test_images,

@@ -321,12 +321,17 @@ class Readout(nn.Module):
         return o.to(accumulator(o.dtype)).cumsum(0) / steps.reshape(-1, *[1] * (o.ndim - 1))
 
 
-def firing_layers(net: nn.Module) -> dict[str, nn.Module]:
-    """The layers that fire, by their names: each :class:`NormLIF`, and each LIF alone."""
-    inside = {
+def parts_of_fused(net: nn.Module) -> set[nn.Module]:
+    """The norms and neurons inside of a :class:`NormLIF`, which computes in their place."""
+    return {
         part for layer in net.modules() if isinstance(layer, NormLIF)
         for part in layer.children()
     }  # fmt: skip
+
+
+def firing_layers(net: nn.Module) -> dict[str, nn.Module]:
+    """The layers that fire, by their names: each :class:`NormLIF`, and each LIF alone."""
+    inside = parts_of_fused(net)
     return {
         name: module
         for name, module in net.named_modules()

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ..layers.neuron import LIF, NormLIF
+from ..layers.neuron import LIF, NormLIF, parts_of_fused
 from ..layers.norms import TemporalNorm
 from ..ops.arguments import said
+from ..ops.reference import accumulator
 from .network import Network
 from .sequence import Delayed
 
@@ -105,16 +106,15 @@ class Stream:
         # as wide as one call's cumulative sum computes; Apple's devices have no float64
         on_apple = readouts.device.type == "mps"
         wide = readouts.to(torch.float32 if on_apple else torch.float64)
-        sums = wide.cumsum(0)
-        if self._sums is not None:
-            # one addition after the other, as one call on the whole sequence makes them
+        if self._sums is None:
+            sums = wide.cumsum(0)
+        else:  # one addition after the other, as one call on the whole sequence makes them
             sums = torch.cat([self._sums[None], wide]).cumsum(0)[1:]
         self._sums, self._size = sums[-1], spikes.shape[1]
         last = self.time + len(spikes)
         count = torch.arange(self.time + 1, last + 1, device=sums.device)
         self.time = last
-        kept = torch.float64 if readouts.dtype == torch.float64 else torch.float32
-        return sums.to(kept) / count[:, None, None]
+        return sums.to(accumulator(readouts.dtype)) / count[:, None, None]
 
     @no_type_check
     def keep(self, mask: Bool[Tensor, " N"]) -> None:
@@ -205,7 +205,7 @@ class Stream:
         Hooks do it, so that a network of the user's own need not hand state through.
         """
         calls: Counter[nn.Module] = Counter()
-        inside = {part for layer in self._layers(NormLIF) for part in layer.children()}
+        inside = parts_of_fused(self.net)
         hooks = []
         try:
             for kind, before, after in (

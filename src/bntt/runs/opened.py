@@ -89,6 +89,28 @@ class OpenedRun:
         _, held_out = dataset.split(wanted, self.recipe.seed)
         return dataset.train_images[held_out], dataset.train_labels[held_out]
 
+    def load_tested(
+        self,
+        root: str | Path | None = None,
+        *,
+        num_steps: int | None = None,
+        quiet: bool = True,
+    ) -> tuple[Dataset, list[str]]:
+        """The data to test on, and all that a reader must know of an answer on them.
+
+        Args:
+            root: As :meth:`load_data`.
+            num_steps: How many time-steps are asked for; all of them if omitted.
+            quiet: As :meth:`load_data`.
+
+        Raises:
+            FileNotFoundError: As :meth:`load_data`.
+            ValueError: As :meth:`load_data`, or if there are not so many time-steps.
+        """
+        self.net.check_steps(num_steps)  # before data are read, which may take long
+        dataset, warnings = self.load_data(root, quiet=quiet)
+        return dataset, [*warnings, *self.warnings(num_steps)]
+
     def warnings(self, num_steps: int | None = None) -> list[str]:
         """What a reader must know of the run before believing any number that it gives.
 

@@ -55,9 +55,7 @@ def exit_of_run(
         FloatingPointError: If the network answers with NaN or infinity.
     """
     opened = open_run(run, device=device)
-    opened.net.check_steps(num_steps)
-    dataset, warnings = opened.load_data(data, quiet=quiet)
-    warnings += opened.warnings(num_steps)
+    dataset, warnings = opened.load_tested(data, num_steps=num_steps, quiet=quiet)
     held_out = opened.held_out(dataset) if choice.calibrates else None
     tested, counted = len(dataset.test_images), min(COUNTED, len(dataset.test_images))
     total = (0 if held_out is None else len(held_out[0])) + 2 * tested + 2 * counted

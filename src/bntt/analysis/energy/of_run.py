@@ -96,9 +96,7 @@ def energy_of_run(
     if images < 1:
         raise ValueError(f"`images` must be at least 1, got {images}.")
     opened = open_run(run, device=device)
-    opened.net.check_steps(num_steps)
-    dataset, warnings = opened.load_data(data, quiet=quiet)
-    warnings += opened.warnings(num_steps)
+    dataset, warnings = opened.load_tested(data, num_steps=num_steps, quiet=quiet)
     tested = len(dataset.test_images)
     chosen = torch.linspace(0, tested - 1, min(images, tested)).round().long()
     about, leave, steps = None, None, num_steps

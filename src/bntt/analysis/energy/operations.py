@@ -86,15 +86,15 @@ class Counter:
     def _see_input(self, layer: LayerCount, module: nn.Module, x: Tensor) -> None:
         step = layer.steps[self._now - 1]
         x = x.detach()
-        step.inputs += int((x != 0).sum())
-        unit, quarters = _is_unit(x), _are_quarters(x)
-        operations = self._operations(layer.name, module, (x != 0).double())
+        active = x != 0
+        step.inputs += int(active.sum())
+        operations = self._operations(layer.name, module, active.double())
         step.dense += _dense(module, x)
-        if unit:
+        if _is_unit(x):
             step.ac += operations
             return
         step.mac += operations
-        if quarters:
+        if _are_quarters(x):
             spikes = (x.double().abs() * QUARTERS).round()
             step.ac_of_quarters += self._operations(layer.name, module, spikes, again=True)
 
